@@ -1,0 +1,110 @@
+// Package event is the closed list of things worth reporting: a name, a level,
+// a machine-readable id and the facts of each. It decides nothing; who calls
+// it says that something happened, and the Table says how that is told.
+package event
+
+import (
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// Kind names one thing worth reporting. Its String is the value of the journal
+// field WATCHDOG_EVENT. The list is closed: Table has a row for each.
+type Kind int
+
+// Life of the process.
+const (
+	Started Kind = iota + 1
+	Stopping
+	PollFailed // a tick ended in an error that is no fact about the cluster
+	Polled     // debug: one look, one decision
+
+	// Conditions: standing states of the cluster or of our work on it. They are
+	// reported when they begin, at a stated rate while they last, and when they
+	// end (ConditionEnded names which). Their names are the reasons.
+	NospaceArmed
+	CorruptArmed
+	IdentityMismatch
+	NotQuorate
+	MemberUnreachable
+	MemberCatchingUp
+	NearQuota
+	LearnerFull
+	LiveDataTooLarge
+	QuotaAssumed
+	QuotaDiffers // a configured quota that is not the learnt one
+	CoolingDown
+	OutsideWindow
+	StallBudget
+	NothingToReclaim
+	WaitingForClaim
+	AnotherMembersTurn
+	DefragmentationUnknown
+	ConditionEnded
+
+	// The claim.
+	Enrolled // tickets put, or replenished from none
+	Resumed  // a lease and its tickets of an earlier process are in use again
+	EnrolFailed
+	ClaimTaken
+	ClaimGivenBack
+	ClaimLost
+	TicketInDoubt // a busy ticket of ours that we do not remember taking
+	WithoutClaim  // work in the fixed order, or on a single voter
+
+	// Work. Begin and end of one piece share Job.
+	Adopted // the work is on a member that its own watchdog does not do
+	CompactionStarted
+	CompactionCompleted
+	CompactionFailed
+	LeaderMoved
+	LeaderMoveFailed
+	DefragmentationStarted
+	DefragmentationLong
+	DefragmentationCompleted
+	DefragmentationFailed
+	DefragmentationSettled
+	AlarmDisarmed
+	DisarmFailed
+	DisarmRepeated // the alarm came back after a disarm
+	Healed         // writes are accepted again
+	DryRunStep
+)
+
+// Event is one thing that happened, with all the facts that any Kind may
+// carry. Table says which of them belong to a Kind; only those are written,
+// and those are always written, zero or not.
+type Event struct {
+	Kind   Kind
+	Reason string // a reason of the decision, as package policy names them
+	Detail string // what only this occurrence can say: one clause or sentence
+	Job    string // ties the beginning of a piece of work to its end
+
+	Member     cluster.MemberID // the member it is about
+	MemberName string
+	SizeBytes  int64 // the member's database file (at the end of work: after it)
+	InUseBytes int64
+	QuotaBytes int64
+	QuotaFrom  string // learnt, configured, assumed
+
+	BeforeBytes int64 // the file before the work
+	Revision    int64
+	To          cluster.MemberID // whom the leadership moved to
+	Alarm       string           // NOSPACE, CORRUPT
+	Holder      string           // who holds the claim
+	Tickets     int
+	Took        time.Duration // of the work; of a condition: how long it lasted
+	Expected    time.Duration // how long the work was predicted to take
+	Condition   string        // ConditionEnded: the name of the condition
+	Step        string        // DryRunStep: the step, in words
+	Version     string        // Started: the program's version
+	Endpoint    string        // Started
+	Error       string        // why something failed, with the next step
+}
+
+// Recorder takes events. A Recorder never blocks its caller and never fails:
+// what it can't deliver it counts.
+type Recorder interface {
+	Record(Event)
+}
