@@ -1,6 +1,9 @@
 package cluster
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // StepKind is one of the four things that the program ever does to a cluster.
 type StepKind int
@@ -63,3 +66,8 @@ type Evidence struct {
 	InFlight     bool    // one is running now
 	ProcessStart float64 // Unix time in seconds at which the process started
 }
+
+// ErrOutcomeUnknown is wrapped by the error of a step of which nobody can say
+// whether it has happened, still happens, or will: the request left, and no
+// answer came. It is never the same as failed.
+var ErrOutcomeUnknown = errors.New("outcome unknown")
