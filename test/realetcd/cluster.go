@@ -1,0 +1,229 @@
+package realetcd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Config says what cluster to run.
+type Config struct {
+	Line       Line
+	Members    int                  // voters to begin with, at least 1
+	QuotaBytes int64                // 0: the flag is not given, so etcd's own default holds
+	Args       []string             // further flags of every member
+	MemberArgs func(i int) []string // further flags of member i, after Args; nil: none
+	TLS        bool                 // clients need a certificate; see Cluster.TLS
+	Logf       func(string, ...any) // nil: silent
+
+	// AdvertiseLocalhost has every member advertise one and the same URL, which
+	// leads to member 0: what members on several hosts that all advertise
+	// http://localhost:2379 look like from the first of them.
+	AdvertiseLocalhost bool
+}
+
+// startPatience bounds how long the members may take until all of them serve.
+const startPatience = time.Minute
+
+// Cluster is a running etcd cluster on loopback.
+type Cluster struct {
+	Config Config
+
+	dir   string
+	token string
+	tls   *Credentials
+	dial  *tls.Config
+
+	mu      sync.Mutex
+	members []*Member // those removed from the cluster too
+	made    int       // members ever made, for names
+}
+
+// Launch starts the members in directories below dir and waits until each of
+// them answers and has a leader. Whoever calls it calls Close, and keeps dir
+// until then. Where another program takes a port at the wrong moment, it tries
+// again with others.
+func Launch(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
+	if cfg.Members < 1 || cfg.Line.Binary == "" {
+		return nil, errors.New("launch: a cluster needs a line and at least one member")
+	}
+	if cfg.Logf == nil {
+		cfg.Logf = func(string, ...any) {}
+	}
+	for try := 1; ; try++ {
+		c, err := launchOnce(ctx, filepath.Join(dir, "try-"+strconv.Itoa(try)), cfg)
+		if err == nil {
+			return c, nil
+		}
+		if c != nil {
+			lost := c.portTaken()
+			err = errors.Join(err, c.Close())
+			if lost && try < 3 {
+				cfg.Logf("a port was taken meanwhile, starting over: %v", err)
+				continue
+			}
+		}
+		return nil, fmt.Errorf("launch %d members of %s: %w", cfg.Members, cfg.Line, err)
+	}
+}
+
+// launchOnce returns the cluster also with an error, if anything has to be
+// cleaned up.
+func launchOnce(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c := &Cluster{Config: cfg, dir: dir, token: filepath.Base(dir)}
+	if cfg.TLS {
+		if err := c.issueCredentials(); err != nil {
+			return nil, err
+		}
+	}
+	for range cfg.Members {
+		if _, err := c.makeMember(); err != nil {
+			return c, err
+		}
+	}
+	members := c.Members()
+	var initial []string
+	for _, m := range members {
+		initial = append(initial, m.Name+"="+m.PeerURL)
+	}
+	for _, m := range members {
+		m.args = c.arguments(m, "new", initial)
+		if err := m.Start(); err != nil {
+			return c, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for _, m := range members {
+		if err := m.AwaitReady(ctx); err != nil {
+			return c, err
+		}
+	}
+	cfg.Logf("%d members of %s run: %s", len(members), cfg.Line, strings.Join(c.Endpoints(), " "))
+	return c, nil
+}
+
+// makeMember makes a member's directories, ports and client; it does not start
+// it.
+func (c *Cluster) makeMember() (*Member, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := &Member{Name: "m" + strconv.Itoa(c.made), binary: c.Config.Line.Binary}
+	for range 2 {
+		p, err := reservePort()
+		if err != nil {
+			return nil, errors.Join(err, m.releasePorts())
+		}
+		m.ports = append(m.ports, p)
+	}
+	m.ClientURL, m.PeerURL = m.ports[0].url(c.clientScheme()), m.ports[1].url("http")
+	m.DataDir, m.LogPath = filepath.Join(c.dir, m.Name), filepath.Join(c.dir, m.Name+".log")
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:   []string{m.ClientURL},
+		DialTimeout: 5 * time.Second,
+		TLS:         c.dial,
+		Logger:      zap.NewNop(),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("client of %s: %w", m.Name, err), m.releasePorts())
+	}
+	m.client = client
+	c.made++
+	c.members = append(c.members, m)
+	return m, nil
+}
+
+// arguments are the member's flags.
+func (c *Cluster) arguments(m *Member, state string, initial []string) []string {
+	index := slices.Index(c.Members(), m)
+	advertised := m.ClientURL
+	if c.Config.AdvertiseLocalhost {
+		advertised = strings.Replace(c.Members()[0].ClientURL, "127.0.0.1", "localhost", 1)
+	}
+	args := []string{
+		"--name=" + m.Name,
+		"--data-dir=" + m.DataDir,
+		"--listen-client-urls=" + m.ClientURL,
+		"--advertise-client-urls=" + advertised,
+		"--listen-peer-urls=" + m.PeerURL,
+		"--initial-advertise-peer-urls=" + m.PeerURL,
+		"--initial-cluster=" + strings.Join(initial, ","),
+		"--initial-cluster-state=" + state,
+		"--initial-cluster-token=" + c.token,
+		"--logger=zap",
+		"--log-outputs=stderr",
+	}
+	if c.Config.QuotaBytes != 0 {
+		args = append(args, "--quota-backend-bytes="+strconv.FormatInt(c.Config.QuotaBytes, 10))
+	}
+	if c.tls != nil {
+		args = append(args, c.tls.serverArguments()...)
+	}
+	args = append(args, c.Config.Args...)
+	if c.Config.MemberArgs != nil {
+		args = append(args, c.Config.MemberArgs(index)...)
+	}
+	return args
+}
+
+// Members returns the members in the order in which they were made, also those
+// that were removed from the cluster since.
+func (c *Cluster) Members() []*Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.members)
+}
+
+// Member returns member i of Members.
+func (c *Cluster) Member(i int) *Member { return c.Members()[i] }
+
+// Client returns a client that speaks to member i alone.
+func (c *Cluster) Client(i int) *clientv3.Client { return c.Member(i).Client() }
+
+// Endpoints returns the members' client URLs.
+func (c *Cluster) Endpoints() []string {
+	var urls []string
+	for _, m := range c.Members() {
+		urls = append(urls, m.ClientURL)
+	}
+	return urls
+}
+
+// Running returns the members whose process exists.
+func (c *Cluster) Running() []*Member {
+	return slices.DeleteFunc(c.Members(), func(m *Member) bool { return !m.Running() })
+}
+
+// Close kills every member's process and waits until it is gone. Its error
+// names each that is left.
+func (c *Cluster) Close() error {
+	var errs []error
+	for _, m := range c.Members() {
+		if err := m.close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", m.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// portTaken reports that some member ended because its port was in use.
+func (c *Cluster) portTaken() bool {
+	return slices.ContainsFunc(c.Members(), func(m *Member) bool {
+		return !m.Running() && strings.Contains(m.LogTail(20), "address already in use")
+	})
+}

@@ -1,0 +1,192 @@
+package realetcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// stopPatience bounds how long a member may take to end in an orderly way.
+const stopPatience = 30 * time.Second
+
+// Member is one server of a cluster, running or not. Its methods may be called
+// from several goroutines.
+type Member struct {
+	Name      string
+	ClientURL string // where it listens, whatever it advertises
+	PeerURL   string
+	LogPath   string
+	DataDir   string
+
+	binary string
+	args   []string
+	ports  []*port
+	client *clientv3.Client
+
+	mu        sync.Mutex
+	id        uint64
+	processes []*process // every run so far, the latest last
+}
+
+// ID is etcd's id of the member; 0 until it has answered once.
+func (m *Member) ID() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.id
+}
+
+// Client speaks to this member alone. It is closed with the cluster.
+func (m *Member) Client() *clientv3.Client { return m.client }
+
+// Running reports that the member's process exists; a suspended one does too.
+func (m *Member) Running() bool {
+	p := m.current()
+	return p != nil && p.running()
+}
+
+// PID is the process id of the latest run; 0 if there was none.
+func (m *Member) PID() int {
+	if p := m.current(); p != nil {
+		return p.pid
+	}
+	return 0
+}
+
+func (m *Member) current() *process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.processes) == 0 {
+		return nil
+	}
+	return m.processes[len(m.processes)-1]
+}
+
+// Start runs the member, on its data directory and ports of before if it ran
+// before, and does not wait until it serves: AwaitReady does.
+func (m *Member) Start() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.processes); n > 0 && m.processes[n-1].running() {
+		return fmt.Errorf("start %s: it runs already", m.Name)
+	}
+	p, err := startProcess(m.binary, m.args, m.LogPath)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", m.Name, err)
+	}
+	m.processes = append(m.processes, p)
+	return nil
+}
+
+// AwaitReady waits until the member answers a status request and knows a
+// leader. That its process has ended meanwhile is an error at once.
+func (m *Member) AwaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := Await(ctx, m.Name+" to answer and to have a leader", func() (bool, string) {
+		if p := m.current(); p == nil || !p.running() {
+			cancel(errEnded)
+			return false, m.whyEnded()
+		}
+		return m.ready(ctx)
+	}); err != nil {
+		return fmt.Errorf("%w\nthe end of %s:\n%s", err, m.LogPath, m.LogTail(5))
+	}
+	return nil
+}
+
+var errEnded = errors.New("its process has ended")
+
+func (m *Member) ready(ctx context.Context) (bool, string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	status, err := m.client.Status(ctx, m.ClientURL)
+	if err != nil {
+		return false, err.Error()
+	}
+	m.mu.Lock()
+	m.id = status.Header.MemberId
+	m.mu.Unlock()
+	return status.Leader != 0, "it answers but has no leader"
+}
+
+// whyEnded says how the latest run ended.
+func (m *Member) whyEnded() string {
+	p := m.current()
+	if p == nil {
+		return "it was never started"
+	}
+	if p.running() {
+		return fmt.Sprintf("process %d runs", p.pid)
+	}
+	return p.outcome
+}
+
+// Kill ends the process as a power cut would (SIGKILL) and waits until it is
+// gone.
+func (m *Member) Kill() error {
+	p := m.current()
+	if p == nil {
+		return nil
+	}
+	return p.kill()
+}
+
+// Stop asks the process to end (SIGTERM) and waits until it is gone.
+func (m *Member) Stop() error {
+	p := m.current()
+	if p == nil {
+		return fmt.Errorf("stop %s: it was never started", m.Name)
+	}
+	if err := p.signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop %s: %w", m.Name, err)
+	}
+	return p.wait(stopPatience)
+}
+
+// Suspend freezes the process (SIGSTOP) until Resume: its connections stay,
+// and nobody answers.
+func (m *Member) Suspend() error { return m.signal("suspend", syscall.SIGSTOP) }
+
+// Resume lets a suspended process go on.
+func (m *Member) Resume() error { return m.signal("resume", syscall.SIGCONT) }
+
+func (m *Member) signal(verb string, s syscall.Signal) error {
+	p := m.current()
+	if p == nil {
+		return fmt.Errorf("%s %s: it was never started", verb, m.Name)
+	}
+	if err := p.signal(s); err != nil {
+		return fmt.Errorf("%s %s: %w", verb, m.Name, err)
+	}
+	return nil
+}
+
+// LogTail returns the last lines of the member's log.
+func (m *Member) LogTail(lines int) string {
+	data, err := os.ReadFile(m.LogPath)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// close ends the process and gives back what the member holds.
+func (m *Member) close() error {
+	return errors.Join(m.Kill(), m.client.Close(), m.releasePorts())
+}
+
+func (m *Member) releasePorts() error {
+	var errs []error
+	for _, p := range m.ports {
+		errs = append(errs, p.release())
+	}
+	return errors.Join(errs...)
+}

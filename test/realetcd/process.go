@@ -1,0 +1,116 @@
+package realetcd
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// reapPatience bounds the wait for a process that was killed. Only one that
+// hangs in the kernel needs longer.
+const reapPatience = 20 * time.Second
+
+// process is one run of a server.
+type process struct {
+	pid     int
+	started time.Time
+	exited  chan struct{} // closed once the process is gone; then the two below hold
+	ended   time.Time
+	outcome string // how it ended, in words
+}
+
+// startProcess runs the binary, its output appended to the log file.
+func startProcess(binary string, args []string, logPath string) (*process, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = serverEnvironment()
+	cmd.SysProcAttr = dieWithParent()
+
+	p := &process{started: time.Now(), exited: make(chan struct{})}
+	begun := make(chan error)
+	go p.own(cmd, log, begun)
+	if err := <-begun; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// own starts the process and stays with it until it has ended, on one thread:
+// a thread that ended earlier would take the process along (dieWithParent).
+func (p *process) own(cmd *exec.Cmd, log *os.File, begun chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer log.Close()
+	if err := cmd.Start(); err != nil {
+		begun <- err
+		return
+	}
+	p.pid = cmd.Process.Pid
+	begun <- nil
+	p.outcome = "exit status 0"
+	if err := cmd.Wait(); err != nil {
+		p.outcome = err.Error()
+	}
+	p.ended = time.Now()
+	close(p.exited)
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends s to the process unless it is gone.
+func (p *process) signal(s syscall.Signal) error {
+	if !p.running() {
+		return fmt.Errorf("process %d has ended: %s", p.pid, p.outcome)
+	}
+	if err := syscall.Kill(p.pid, s); err != nil {
+		return fmt.Errorf("signal %v to process %d: %w", s, p.pid, err)
+	}
+	return nil
+}
+
+// wait waits until the process is gone.
+func (p *process) wait(patience time.Duration) error {
+	select {
+	case <-p.exited:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("process %d still runs %v after it was told to end", p.pid, patience)
+	}
+}
+
+// kill ends the process, stopped or not. One that is gone already is no error.
+func (p *process) kill() error {
+	if !p.running() {
+		return nil
+	}
+	if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		return fmt.Errorf("kill process %d: %w", p.pid, err)
+	}
+	return p.wait(reapPatience)
+}
+
+// serverEnvironment is ours without what would configure etcd.
+func serverEnvironment() []string {
+	env := []string{"ETCD_UNSUPPORTED_ARCH=" + runtime.GOARCH}
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "ETCD") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
