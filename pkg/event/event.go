@@ -1,6 +1,28 @@
-// Package event is the closed list of things worth reporting: a name, a level,
-// a machine-readable id and the facts of each. It decides nothing; who calls
-// it says that something happened, and the Table says how that is told.
+// Package event is the closed list of things worth reporting: for each a name,
+// a level, a fixed machine-readable id, the facts that it carries, a sentence
+// for a person, and what it means and asks for.
+//
+// It decides nothing: who records an Event says that something happened, and
+// the Table says how that is told. It reads no clock, except that a Logger
+// lets zap stamp each entry.
+//
+// What holds:
+//
+//  1. The list is closed. Each Kind has one row in the Table, and docs/events.md
+//     is written from the Table.
+//  2. A name, an id and the name of a fact never change and are never given to
+//     anything else. A change of one is a change for operators.
+//  3. An entry carries the facts that its row lists, all of them, zero or not,
+//     and no others. The name of a fact says its unit.
+//  4. The beginning and the end of a piece of work carry the same job, member
+//     and sizes.
+//  5. A level means one thing: err, something needs a person; warning, something
+//     will; notice, work was done; info, start, stop and changes; debug, every
+//     poll. So a calm day is silent at info.
+//  6. Nothing that a server sent can forge a line or a field: what does not
+//     print is escaped, and what is long is cut.
+//  7. Recording never blocks and never fails. What could not be delivered is
+//     counted, and the count is reported.
 package event
 
 import (
@@ -70,6 +92,11 @@ const (
 	DisarmRepeated // the alarm came back after a disarm
 	Healed         // writes are accepted again
 	DryRunStep
+
+	// The reports themselves.
+	EventsDropped // entries that could not be written
+
+	endOfKinds // none of them; keep it last
 )
 
 // Event is one thing that happened, with all the facts that any Kind may
@@ -88,7 +115,9 @@ type Event struct {
 	QuotaBytes int64
 	QuotaFrom  string // learnt, configured, assumed
 
-	BeforeBytes int64 // the file before the work
+	ConfiguredBytes int64 // QuotaDiffers: the quota that the configuration names
+
+	BeforeBytes int64 // the file before the work; zero at its beginning
 	Revision    int64
 	To          cluster.MemberID // whom the leadership moved to
 	Alarm       string           // NOSPACE, CORRUPT
@@ -101,6 +130,7 @@ type Event struct {
 	Version     string        // Started: the program's version
 	Endpoint    string        // Started
 	Error       string        // why something failed, with the next step
+	Dropped     int           // EventsDropped: how many
 }
 
 // Recorder takes events. A Recorder never blocks its caller and never fails:

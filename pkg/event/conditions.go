@@ -1,0 +1,90 @@
+package event
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// How often a condition that lasts is reported again.
+const (
+	firstRepeat = time.Hour     // after it began
+	nextRepeat  = 6 * time.Hour // after each repetition
+)
+
+// Conditions turns "this stands now", as every poll says it, into entries that
+// are worth reading: one when a condition begins, again after an hour and then
+// every six hours while it lasts, and one when it has ended.
+//
+// A condition is known by its Kind and its Member alone. A changed figure,
+// detail or reason is no new condition; the next repetition tells it.
+//
+// The zero value stands for "nothing stands". Not safe for concurrent use.
+type Conditions struct {
+	standing map[conditionKey]standing
+}
+
+type conditionKey struct {
+	kind   Kind
+	member cluster.MemberID
+}
+
+type standing struct {
+	name  string // the member's, as last seen
+	began time.Time
+	due   time.Time // when it is reported again
+}
+
+// Update takes all the conditions that stand at now, one Event each, and
+// returns what is to be recorded: first what has ended, by kind and member,
+// then what has begun or is due again, in the order given.
+func (c *Conditions) Update(now time.Time, events []Event) []Event {
+	next := make(map[conditionKey]standing, len(events))
+	var report []Event
+	for _, e := range events {
+		key := conditionKey{e.Kind, e.Member}
+		if _, twice := next[key]; twice {
+			continue
+		}
+		s, known := c.standing[key]
+		switch {
+		case !known:
+			s = standing{began: now, due: now.Add(firstRepeat)}
+			e.Took = 0
+			report = append(report, e)
+		case !now.Before(s.due):
+			s.due = now.Add(nextRepeat)
+			e.Took = now.Sub(s.began)
+			report = append(report, e)
+		}
+		s.name = e.MemberName
+		next[key] = s
+	}
+	ended := c.ended(now, next)
+	c.standing = next
+	return append(ended, report...)
+}
+
+// ended reports what stood before and is not among next.
+func (c *Conditions) ended(now time.Time, next map[conditionKey]standing) []Event {
+	var gone []conditionKey
+	for key := range c.standing {
+		if _, still := next[key]; !still {
+			gone = append(gone, key)
+		}
+	}
+	slices.SortFunc(gone, func(a, b conditionKey) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.member, b.member))
+	})
+	var report []Event
+	for _, key := range gone {
+		s := c.standing[key]
+		report = append(report, Event{
+			Kind: ConditionEnded, Condition: key.kind.String(),
+			Member: key.member, MemberName: s.name, Took: now.Sub(s.began),
+		})
+	}
+	return report
+}

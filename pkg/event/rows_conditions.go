@@ -1,0 +1,168 @@
+package event
+
+import "fmt"
+
+// What most conditions carry. Conditions of the whole cluster leave the member
+// out.
+var (
+	ofCluster = facts(reason, detail, lasted)
+	ofMember  = facts(member, ofCluster)
+	ofFile    = facts(member, sizes, ofCluster)
+)
+
+// conditionRows: standing states. Their names are the reasons of the decisions
+// that they explain.
+var conditionRows = []Row{{
+	Kind: NospaceArmed, Name: "nospace_armed", Level: Warning, ID: "dd316d6810f24e238b0e6d0653ad50db",
+	Facts: facts(member, alarm, sizes, ofCluster),
+	sentence: func(e Event) string {
+		return "etcd refuses writes: a NOSPACE alarm is listed for " + who(e) + file(e)
+	},
+	Meaning: "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
+	Remedy:  "Nothing is to be done as long as work on the members is reported. If it lasts and none is, look for the condition that says why. If it comes back soon after it was healed, something writes more than the quota holds.",
+}, {
+	Kind: CorruptArmed, Name: "corrupt_armed", Level: Err, ID: "d6067b0fbfa7495c890d4364f3375296",
+	Facts: facts(member, alarm, ofCluster),
+	sentence: func(e Event) string {
+		return "etcd says that the data of " + who(e) + " are corrupt (CORRUPT alarm): nothing is touched until a person has repaired it"
+	},
+	Meaning: "A member holds other data than its peers. The watchdog does nothing at all to the cluster while this alarm is listed, and never disarms it.",
+	Remedy:  "Find out which member differs (`etcdctl endpoint hashkv --cluster`), take a snapshot of a good one, remove the bad member with its data directory and add it anew, then disarm the alarm by hand. etcd's guide on data corruption has the details.",
+}, {
+	Kind: IdentityMismatch, Name: "identity_mismatch", Level: Err, ID: "5ce49dbd6ec34df3a1fb72682fc0821c",
+	Facts: ofMember,
+	sentence: func(e Event) string {
+		return "Under the client URLs of " + who(e) + " somebody else answers: this member is not touched"
+	},
+	Meaning: "The answer carried the id of another member or of another cluster. Work meant for one member would hit another, so none is done there.",
+	Remedy:  "Compare the client URLs in `etcdctl member list` with the addresses of the hosts. URLs with localhost are right on one host only: set --advertise-client-urls to an address that every host can reach, and update the member.",
+}, {
+	Kind: NotQuorate, Name: "not_quorate", Level: Err, ID: "22e9b05af7ad42fbbf2e2fa425a330fc",
+	Facts: ofCluster,
+	sentence: func(Event) string {
+		return "The cluster has no quorum: no leader is known to more than half of the voters; bring the members back, then it is looked at again"
+	},
+	Meaning: "Without a quorum etcd can neither write nor compact, and a defragmentation would take one more member away. The watchdog only observes.",
+	Remedy:  "Start the members that are down, or mend the network between them. If more than half are lost for good, restore from a snapshot as etcd's guide on disaster recovery says.",
+}, {
+	Kind: MemberUnreachable, Name: "member_unreachable", Level: Warning, ID: "371ede9bfc804344a10f9225e3d6dfc7",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return capital(who(e)) + " does not answer" },
+	Meaning:  "The member did not answer its status in time. It may be down, cut off, or blocked by a defragmentation. While it is absent no voluntary work is done on the others.",
+	Remedy:   "Look at etcd's own log on that host. If the member is gone for good, remove it (`etcdctl member remove`), so that the others can be looked after again.",
+}, {
+	Kind: MemberCatchingUp, Name: "member_catching_up", Level: Info, ID: "1b0e539743da49c18dea325f60b42207",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return capital(who(e)) + " is behind the others and is catching up" },
+	Meaning:  "The member has not applied what the others have. Nothing is begun on any member until it has, for the cluster could lose its quorum.",
+	Remedy:   "Nothing is to be done if it ends by itself. If it lasts, its disk or network is too slow for the writes.",
+}, {
+	Kind: NearQuota, Name: "near_quota", Level: Warning, ID: "1c6e6316d13c42a4a390b9c7ad813c84",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "The database of " + who(e) + " comes near its quota" + file(e) },
+	Meaning:  "The file has passed thresholds.warn-at. At the quota, etcd stops taking writes from everybody.",
+	Remedy:   "If the size in use is far below the file, a defragmentation will give the rest back, and the watchdog does it when its rules allow. If it is not, find what fills the database, or raise --quota-backend-bytes on every member.",
+}, {
+	Kind: LearnerFull, Name: "learner_full", Level: Err, ID: "498cb7a85e09466e9353b0c5a105768c",
+	Facts: ofFile,
+	sentence: func(e Event) string {
+		return "The learner " + who(e) + " is full and raises the alarm again and again" + file(e) + "; promote it or remove it"
+	},
+	Meaning: "A learner cannot be defragmented while it runs, and as long as it is over its quota it re-raises NOSPACE a second after every disarm. So the alarm is left alone.",
+	Remedy:  "Promote the learner (`etcdctl member promote`) or remove it. It can also be stopped, defragmented with `etcdutl defrag`, and started again.",
+}, {
+	Kind: LiveDataTooLarge, Name: "live_data_too_large", Level: Err, ID: "9baa0b1360054bf9a126e1b524915e99",
+	Facts: ofFile,
+	sentence: func(e Event) string {
+		return "The data of " + who(e) + " are too large for its quota" + file(e) + "; delete keys or raise the quota"
+	},
+	Meaning: "What is left after compaction and defragmentation still is too near to the quota. Doing it again would win nothing, so it is not done again.",
+	Remedy:  "Delete what is not needed, or restart every member with a larger --quota-backend-bytes. The detail says how much is missing.",
+}, {
+	Kind: QuotaAssumed, Name: "quota_assumed", Level: Warning, ID: "8e79ba030d9b42baa6f7ac7a31cde1a4",
+	Facts: ofFile,
+	sentence: func(e Event) string {
+		return "The quota of " + who(e) + " could not be learnt and is assumed" + file(e) + "; set etcd.metrics-url or etcd.quota-backend-bytes"
+	},
+	Meaning: "Neither the status nor /metrics of the member says what its quota is, and none is configured, so etcd's default of 2 GiB is assumed. It may be wrong either way; nothing urgent is decided from it alone.",
+	Remedy:  "Make the member's /metrics reachable and name it in etcd.metrics-url, or set etcd.quota-backend-bytes to what etcd was started with.",
+}, {
+	Kind: QuotaDiffers, Name: "quota_differs", Level: Warning, ID: "f38b9b9b927e473db3cfb19890df86ca",
+	Facts: facts(member, sizes, configuredBytes, ofCluster),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("%s has a quota of %s, not the %s of etcd.quota-backend-bytes; its own rules", capital(who(e)), size(e.QuotaBytes), size(e.ConfiguredBytes))
+	},
+	Meaning: "The member itself says another quota than the configuration of the watchdog. What the member says is used.",
+	Remedy:  "Set etcd.quota-backend-bytes back to auto, or to the right size.",
+}, {
+	Kind: CoolingDown, Name: "cooling_down", Level: Info, ID: "6d695c5c1dfe482fb4f9326157875aa3",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "No voluntary work on " + who(e) + " yet: it was worked on not long ago" },
+	Meaning:  "The file has passed thresholds.defragment-at, but maintenance.cooldown since the last defragmentation of this member is not over.",
+	Remedy:   "Nothing is to be done. An alarm, or a file above thresholds.urgent-at, does not wait.",
+}, {
+	Kind: OutsideWindow, Name: "outside_window", Level: Info, ID: "ab1cc8ab13dc43f19dc6724d2c003f85",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "Work on " + who(e) + " waits for a maintenance window" },
+	Meaning:  "The work would pay, and none of maintenance.windows is open.",
+	Remedy:   "Nothing is to be done. An alarm, or a file above thresholds.urgent-at, does not wait.",
+}, {
+	Kind: StallBudget, Name: "stall_budget", Level: Info, ID: "b277710fb33040a1936672de1c575504",
+	Facts: facts(ofFile, expected),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("Work on %s would block it for about %s, longer than maintenance.stall-budget allows", who(e), length(e.Expected))
+	},
+	Meaning: "A defragmentation blocks its member as long as it runs. This one is predicted to take longer than voluntary work may.",
+	Remedy:  "Configure maintenance.windows in which longer work is welcome, or raise maintenance.stall-budget. Otherwise it is done when the file passes thresholds.urgent-at.",
+}, {
+	Kind: NothingToReclaim, Name: "nothing_to_reclaim", Level: Info, ID: "aae336ee478a4291aa612b55cd785845",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "A defragmentation of " + who(e) + " would win too little" + file(e) },
+	Meaning:  "The file is large because the data are, not because of free pages. Work on it would block the member and give back less than maintenance.min-reclaim.",
+	Remedy:   "Delete what is not needed, or restart every member with a larger --quota-backend-bytes, before the quota is reached.",
+}, {
+	Kind: WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",
+	Facts: facts(claimHolder, ofMember),
+	sentence: func(e Event) string {
+		if e.Holder == "" {
+			return "Waiting for the claim: only one member is worked on at a time"
+		}
+		return "Waiting for the claim, which " + e.Holder + " holds: only one member is worked on at a time"
+	},
+	Meaning: "Another watchdog works on a member. This one goes on when that is done, or when the claim of a dead holder has expired.",
+	Remedy:  "Nothing is to be done. If it lasts, look at the journal of the holder.",
+}, {
+	Kind: AnotherMembersTurn, Name: "another_members_turn", Level: Info, ID: "b1d1120621d142d4a797aa918970cae9",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return "It is the turn of another member before this one" },
+	Meaning:  "etcd refuses writes and no watchdog holds tickets for the claim, so the members are worked on in the order of their ids. This one's turn has not come.",
+	Remedy:   "Nothing is to be done. A member that makes no progress within maintenance.adopt-after is passed over.",
+}, {
+	Kind: DefragmentationUnknown, Name: "defragmentation_unknown", Level: Warning, ID: "f022fc7d1ac44d5eb01d357b821d83d3",
+	Facts: ofMember,
+	sentence: func(e Event) string {
+		return "Whether the defragmentation of " + who(e) + " has ended is not known: no member is touched until it is"
+	},
+	Meaning: "The request was sent and no answer came. The server goes on with it all the same, so it may be running. A second one at the same time could cost the quorum.",
+	Remedy:  "Nothing is to be done if it ends by itself. If the member stays away, look at etcd's log on that host; a member that was removed from the member list is not waited for.",
+}, {
+	Kind: ConditionEnded, Name: "condition_ended", Level: Info, ID: "027c2568192d44cdb283126a80c066a8",
+	Facts: facts(condition, member, lasted),
+	sentence: func(e Event) string {
+		s := e.Condition + " has ended after " + length(e.Took)
+		if e.Member != 0 {
+			s += " for " + who(e)
+		}
+		return capital(s)
+	},
+	Meaning: "A condition that was reported before does not stand any more.",
+	Remedy:  "Nothing is to be done.",
+}}
+
+// file tells the figures of a member's file behind a sentence, if there are any.
+func file(e Event) string {
+	if e.SizeBytes == 0 {
+		return ""
+	}
+	return " (" + usage(e) + ")"
+}

@@ -1,0 +1,38 @@
+package event
+
+import "fmt"
+
+// processRows: the life of the process, and its reports.
+var processRows = []Row{{
+	Kind: Started, Name: "started", Level: Info, ID: "0f6ae0e73150435299286b01a056f7e6",
+	Facts: facts(version, endpoint, detail),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("etcd-watchdog %s watches the member at %s", e.Version, e.Endpoint)
+	},
+	Meaning: "The daemon has started, its configuration is valid, and it begins to look at the cluster.",
+	Remedy:  "Nothing is to be done.",
+}, {
+	Kind: Stopping, Name: "stopping", Level: Info, ID: "7181769a4c3b40b882e581bbf8c42877",
+	Facts:    facts(detail),
+	sentence: func(Event) string { return "etcd-watchdog stops" },
+	Meaning:  "The daemon was asked to stop. Work that etcd has begun is waited for; no new work is begun.",
+	Remedy:   "Nothing is to be done. While it is stopped, a member that fills up is looked after by the watchdogs of the other hosts, if there are any.",
+}, {
+	Kind: PollFailed, Name: "poll_failed", Level: Warning, ID: "8afe6462e6e642e4838b79cf82702bc2",
+	Facts:    facts(took, errorText),
+	sentence: func(Event) string { return "A poll failed, the next one follows" },
+	Meaning:  "One round of looking, deciding and acting ended early. Nothing is left half done that the next round could not take up.",
+	Remedy:   "If it happens once, nothing is to be done. If it goes on, follow the error: most often the endpoint is wrong, etcd is not running, or a certificate or the user's rights do not fit.",
+}, {
+	Kind: Polled, Name: "polled", Level: Debug, ID: "94c459d3567245b0b5173f9c75c3da7e",
+	Facts:    facts(reason, took, detail),
+	sentence: func(e Event) string { return "Looked at the cluster" + because(e) },
+	Meaning:  "One round of looking and deciding. The reason says why nothing had to be done, or what was.",
+	Remedy:   "Nothing is to be done. These entries are written only with log.level debug.",
+}, {
+	Kind: EventsDropped, Name: "events_dropped", Level: Warning, ID: "884b02d749ca43d9a94a4a50dcab51c6",
+	Facts:    facts(dropped),
+	sentence: func(e Event) string { return fmt.Sprintf("%d entries could not be written and are lost", e.Dropped) },
+	Meaning:  "The journal, or whatever reads the standard error, did not take entries for a while. The watchdog does not wait for it: it went on working, and dropped what did not fit into its queue.",
+	Remedy:   "Look at what the host did at that time: a full disk or a stopped systemd-journald is the usual cause. The cluster itself is not affected.",
+}}
