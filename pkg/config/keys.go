@@ -116,7 +116,7 @@ func listAt[T any](path string, field func(*Config) *[]T, item form[T]) key {
 
 // only is the key that has one value in this release, and so no field.
 func only(path, value string) key {
-	f := text(show(value)+": nothing else is supported yet", func(s string) bool { return s == value })
+	f := text(show(value)+", its default: anything else is not supported yet", func(s string) bool { return s == value })
 	return key{path: path, read: func(n *yaml.Node, _ *Config) []misfit {
 		if _, expected := f.parse(n); expected != "" {
 			return []misfit{{node: n, expected: expected}}

@@ -165,7 +165,7 @@ func (p *parser) value(k key, name, value *yaml.Node) {
 	case misfits != nil:
 		p.bad[k.path] = true
 	case k.notYet && k.write(trial) != k.write(p.config):
-		p.faultAt(value, k.path, k.write(trial), "the default, "+k.write(p.config)+": nothing else is supported yet")
+		p.faultAt(value, k.path, k.write(trial), k.write(p.config)+", its default: anything else is not supported yet")
 	default:
 		p.config = trial
 	}
