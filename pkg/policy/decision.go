@@ -1,0 +1,55 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// Permit says what a piece of work needs before its first step.
+type Permit int
+
+// The permits.
+const (
+	NoPermit    Permit = iota // compaction: idempotent and cluster-wide, anybody may at any time
+	Claim                     // a ticket, held for the whole work
+	FixedOrder                // nobody can have a ticket: one's own turn by member id, without a claim
+	SingleVoter               // there is nobody to be at once with
+)
+
+// Decision is what is to be done next, as data: the steps are listed before
+// the first of them happens. No steps means that nothing is to be done now,
+// and Reason says why.
+type Decision struct {
+	Reason   Reason
+	Detail   string           // what the reason alone does not tell; a clause for people, or empty
+	Member   cluster.MemberID // the member worked on, or the one that keeps work from being done; 0: none
+	Steps    []cluster.Step
+	Permit   Permit
+	Urgent   bool          // NOSPACE is listed or a file is at urgent-at: the limits of voluntary work are lifted
+	Expected time.Duration // how long the defragmentation among the steps will block the member
+	Risk     string        // what the work may cost meanwhile; a clause for people, or empty
+	Standing []Condition   // what lasts, sorted, whatever is decided
+	Next     time.Duration // until the next look
+}
+
+// Acts reports that the decision has steps.
+func (d Decision) Acts() bool { return len(d.Steps) > 0 }
+
+// Has reports that one of the steps is of that kind.
+func (d Decision) Has(kind cluster.StepKind) bool {
+	for _, s := range d.Steps {
+		if s.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// Condition is a standing state worth a report when it begins and when it
+// ends. Two conditions are the same if Reason and Member are.
+type Condition struct {
+	Reason Reason
+	Member cluster.MemberID // 0: the cluster as a whole
+	Detail string           // a sentence or clause with the figures of now
+}

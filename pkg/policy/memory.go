@@ -1,0 +1,241 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// Memory is what earlier looks and earlier work have taught. It is a value:
+// WithLook and WithOutcome return a new one and leave the old one as it was.
+// The zero Memory is a fresh start, which is always safe.
+type Memory struct {
+	Members []MemberMemory // sorted by id
+	Doubts  []Doubt        // defragmentations that may still be running; sorted by member
+
+	// NOSPACE as all looks saw it, whoever armed or disarmed it.
+	ArmedSince   time.Time // zero: not listed
+	DisarmedAt   time.Time // when it was last seen to go
+	Disarms      int       // how often it went without staying away for disarmHolds
+	ArmedTopSize int64     // the largest voter's file since it was listed
+
+	Look Look // what the fixed order saw unchanged, and since when
+}
+
+// MemberMemory is what is remembered of one member.
+type MemberMemory struct {
+	ID             cluster.MemberID
+	SilentSince    time.Time // zero: it answered the last time it was asked
+	UnwatchedSince time.Time // zero: somebody has a book for it, or nobody looked
+	WorkSince      time.Time // zero: it needs no work; else since when, counted anew at each progress
+	SizeBytes      int64     // at the last look
+	InUseBytes     int64
+	InUseSince     time.Time // since when InUseBytes has not fallen
+
+	CompactedRevision int64 // what a physical compaction through this member has reached
+	CompactedAt       time.Time
+	CompactedInUse    int64 // pages in use right after it
+
+	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
+	WonBytes       int64     // what it won
+	BytesPerSecond float64   // how fast it was, by the size it left behind
+	Cooldown       time.Duration
+}
+
+// Look is a state of the world that the fixed order has to see twice.
+type Look struct {
+	Seen  string // a fingerprint
+	Since time.Time
+}
+
+// Outcome is what came of a piece of work.
+type Outcome struct {
+	At       time.Time
+	Decision Decision
+	Done     []cluster.Step // those that completed, in order
+	View     cluster.View   // the look after the last step
+	Took     time.Duration  // of the defragmentation
+	Before   int64          // the file before the defragmentation
+	Doubt    *Doubt         // the defragmentation's outcome is unknown
+	Err      error          // what ended the work early; nil: every step was done
+}
+
+const (
+	// disarmHolds is how long NOSPACE has to stay away for a disarm to have been
+	// right. The alarm of a cluster that is still full is back within a second.
+	disarmHolds = 10 * time.Minute
+	maxCooldown = 7 * 24 * time.Hour
+)
+
+func (m Memory) clone() Memory {
+	m.Members = slices.Clone(m.Members)
+	m.Doubts = slices.Clone(m.Doubts)
+	return m
+}
+
+// Of returns what is remembered of one member; the zero value if nothing is.
+func (m Memory) Of(id cluster.MemberID) MemberMemory {
+	if i := slices.IndexFunc(m.Members, func(mm MemberMemory) bool { return mm.ID == id }); i >= 0 {
+		return m.Members[i]
+	}
+	return MemberMemory{ID: id}
+}
+
+// WithLook returns the memory with one look folded in. Members that are not in
+// the member list any more are forgotten, and so are doubts about them.
+func (m Memory) WithLook(l Limits, v cluster.View) Memory {
+	next := m.clone()
+	if v.Problem != "" {
+		return next
+	}
+	next.noteAlarm(v)
+	next.Members = make([]MemberMemory, 0, len(v.Members))
+	for _, member := range v.Members {
+		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
+	}
+	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
+		_, listed := v.Member(d.Member)
+		return !listed
+	})
+	next.Look = m.Look.next(v, next)
+	return next
+}
+
+// noteAlarm keeps the story of NOSPACE. It goes by what is seen, not by what
+// we did, so that every watchdog knows of a disarm that another one sent.
+func (m *Memory) noteAlarm(v cluster.View) {
+	answered := slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Contact == cluster.Answered })
+	if !answered {
+		return
+	}
+	armed := v.Alarmed(cluster.AlarmNoSpace)
+	switch {
+	case armed && m.ArmedSince.IsZero():
+		m.ArmedSince, m.ArmedTopSize = v.At, 0
+		if v.At.Sub(m.DisarmedAt) > disarmHolds {
+			m.Disarms = 0
+		}
+	case !armed && !m.ArmedSince.IsZero():
+		m.ArmedSince, m.DisarmedAt = time.Time{}, v.At
+		m.Disarms++
+	}
+	if !armed {
+		return
+	}
+	for _, voter := range v.Voters() {
+		m.ArmedTopSize = max(m.ArmedTopSize, voter.SizeBytes)
+	}
+}
+
+func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member, next Memory) MemberMemory {
+	if member.Contact == cluster.Silent {
+		if mm.SilentSince.IsZero() {
+			mm.SilentSince = v.At
+		}
+	} else {
+		mm.SilentSince = time.Time{}
+	}
+	if v.Claims.Known {
+		switch watched := slices.Contains(v.Claims.Watched, member.ID); {
+		case watched:
+			mm.UnwatchedSince = time.Time{}
+		case mm.UnwatchedSince.IsZero():
+			mm.UnwatchedSince = v.At
+		}
+	}
+	if member.Contact != cluster.Answered {
+		// A member that is being defragmented does not answer: not answering is
+		// no sign that nobody works on it.
+		if !mm.WorkSince.IsZero() {
+			mm.WorkSince = v.At
+		}
+		return mm
+	}
+	if member.InUseBytes != mm.InUseBytes {
+		mm.InUseSince = v.At
+	}
+	shrank := member.SizeBytes < mm.SizeBytes
+	mm.SizeBytes, mm.InUseBytes = member.SizeBytes, member.InUseBytes
+	switch {
+	case !needsWork(l, member, quotaOf(member, v, next)):
+		mm.WorkSince = time.Time{}
+	case mm.WorkSince.IsZero() || shrank || v.Claims.Holder != "":
+		mm.WorkSince = v.At
+	}
+	return mm
+}
+
+// WithOutcome returns the memory with a piece of work folded in.
+func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
+	next := m.clone()
+	for _, step := range o.Done {
+		i := slices.IndexFunc(next.Members, func(mm MemberMemory) bool { return mm.ID == step.Member })
+		if i < 0 {
+			continue
+		}
+		after, _ := o.View.Member(step.Member)
+		switch step.Kind {
+		case cluster.StepCompact:
+			next.Members[i].compacted(step.Revision, o.At, after)
+		case cluster.StepDefragment:
+			next.Members[i].defragmented(l, o, after)
+		}
+	}
+	if o.Doubt != nil {
+		next.Doubts = append(next.Doubts, *o.Doubt)
+		slices.SortFunc(next.Doubts, func(a, b Doubt) int { return compareIDs(a.Member, b.Member) })
+	}
+	return next
+}
+
+func (mm *MemberMemory) compacted(revision int64, at time.Time, after cluster.Member) {
+	mm.CompactedRevision, mm.CompactedAt = max(mm.CompactedRevision, revision), at
+	if after.Contact == cluster.Answered {
+		mm.CompactedInUse = after.InUseBytes
+	}
+}
+
+func (mm *MemberMemory) defragmented(l Limits, o Outcome, after cluster.Member) {
+	mm.WorkedAt = o.At
+	if after.Contact != cluster.Answered {
+		return
+	}
+	mm.WonBytes = max(0, o.Before-after.SizeBytes)
+	if o.Took > 0 {
+		mm.BytesPerSecond = float64(after.SizeBytes) / o.Took.Seconds()
+	}
+	little := !after.Quota.Unlimited() && float64(mm.WonBytes) < 2*float64(l.MinReclaim)*float64(after.Quota.Bytes)
+	if little && mm.Cooldown > 0 {
+		mm.Cooldown = min(2*mm.Cooldown, maxCooldown)
+	} else {
+		mm.Cooldown = l.Cooldown
+	}
+}
+
+// WithoutDoubt returns the memory without the doubt about that member.
+func (m Memory) WithoutDoubt(id cluster.MemberID) Memory {
+	next := m.clone()
+	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool { return d.Member == id })
+	return next
+}
+
+// WithDoubt returns the memory with d in place of an earlier doubt about the
+// same member, if there was one.
+func (m Memory) WithDoubt(d Doubt) Memory {
+	next := m.WithoutDoubt(d.Member)
+	next.Doubts = append(next.Doubts, d)
+	slices.SortFunc(next.Doubts, func(a, b Doubt) int { return compareIDs(a.Member, b.Member) })
+	return next
+}
+
+func compareIDs(a, b cluster.MemberID) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,208 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+const (
+	// recompactAfter is the least time between two compactions of ours under
+	// NOSPACE, where the revision moves on only by deletions.
+	recompactAfter = 10 * time.Second
+	// inUseSteady is how long another member's pages in use have to stay the
+	// same before they count as what its compaction has left, and compactionLag
+	// how long after our own that is asked at all.
+	inUseSteady   = 2 * time.Second
+	compactionLag = time.Minute
+)
+
+// disarmRetry is how long to wait before NOSPACE is disarmed once more, after
+// it has come back twice.
+var disarmRetry = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}
+
+// nospace is rules 5 and 6.
+func (w world) nospace() Decision {
+	if learner, full := w.fullLearner(); full {
+		return wait(obstacle{LearnerFull, learner.ID, fmt.Sprintf(
+			"learner %s is full and raises the alarm again after every disarm", name(learner))})
+	}
+	if w.permit() == NoPermit {
+		return wait(w.noPermit())
+	}
+	returned := w.returned()
+	if !returned && w.allBelow() {
+		return w.disarm()
+	}
+	if revision := w.view.Revision(); w.compactionDue(revision) {
+		return w.compaction(NospaceArmed, revision)
+	}
+	targets := w.reducible(returned)
+	if len(targets) > 0 {
+		return w.work(targets)
+	}
+	if o := w.absent(); o != nil {
+		return wait(*o)
+	}
+	return w.finish()
+}
+
+// noPermit says why this watchdog stands still.
+func (w world) noPermit() obstacle {
+	if !w.view.Claims.Known {
+		return obstacle{WaitingForClaim, 0, "the claim could not be read from etcd"}
+	}
+	return obstacle{WaitingForClaim, 0, "this host has no ticket and can get none while writes are refused; the hosts that have one heal the cluster"}
+}
+
+// permit is what this watchdog may work under: a ticket, or the fixed order of
+// those who can have none.
+func (w world) permit() Permit {
+	claims := w.view.Claims
+	switch {
+	case len(w.view.Voters()) == 1:
+		return SingleVoter
+	case !claims.Known:
+		return NoPermit
+	case w.refusesDeletes():
+		return FixedOrder
+	case claims.Enrolled:
+		return Claim
+	case len(claims.Watched) == 0 && w.view.Alarmed(cluster.AlarmNoSpace):
+		return FixedOrder
+	default:
+		return NoPermit
+	}
+}
+
+// returned reports that NOSPACE has come back after a disarm.
+func (w world) returned() bool {
+	return w.memory.Disarms > 0 && w.memory.ArmedSince.Sub(w.memory.DisarmedAt) <= disarmHolds
+}
+
+// fullLearner returns a learner whose file has reached its quota. It cannot be
+// defragmented, and no disarm lasts as long as it is there (I5).
+func (w world) fullLearner() (cluster.Member, bool) {
+	for _, m := range w.view.Members {
+		if m.Learner && m.Contact == cluster.Answered && m.Quota.Trusted() && atLeast(m.SizeBytes, m.Quota, 1) {
+			return m, true
+		}
+	}
+	return cluster.Member{}, false
+}
+
+// allBelow reports that every voter is there and its file is below
+// disarm-below of a quota that was learnt or configured. An assumed one alone
+// never calls an alarmed cluster healed.
+func (w world) allBelow() bool {
+	for _, m := range w.present() {
+		if m.Contact != cluster.Answered || !m.Quota.Trusted() {
+			return false
+		}
+		if atLeast(m.SizeBytes, w.quota(m), w.limits.DisarmBelow) {
+			return false
+		}
+	}
+	return true
+}
+
+// compactionDue reports that the local member has pages that a compaction
+// could free: none was made since the alarm, or keys were deleted since.
+func (w world) compactionDue(revision int64) bool {
+	mine := w.memory.Of(w.view.Local)
+	if mine.CompactedAt.Before(w.memory.ArmedSince) || mine.CompactedAt.IsZero() {
+		return true
+	}
+	return revision > mine.CompactedRevision && w.now.Sub(mine.CompactedAt) >= recompactAfter
+}
+
+// reducible returns the voters whose file is too large for the alarm to be
+// disarmed and can be made smaller. Once the alarm has come back, any file that
+// can be made smaller is too large.
+func (w world) reducible(returned bool) []cluster.Member {
+	var targets []cluster.Member
+	for _, m := range w.present() {
+		q := w.quota(m)
+		if m.Contact != cluster.Answered || !atLeast(m.ReclaimableBytes(), q, worthwhile) && !w.stillCompacting(m) {
+			continue
+		}
+		if returned || atLeast(m.SizeBytes, q, w.limits.DisarmBelow) {
+			targets = append(targets, m)
+		}
+	}
+	return targets
+}
+
+// stillCompacting reports that a member's pages in use may still fall. The
+// local member's compaction was waited for; the others' end on their own time.
+func (w world) stillCompacting(m cluster.Member) bool {
+	mine, theirs := w.memory.Of(w.view.Local), w.memory.Of(m.ID)
+	return m.ID != w.view.Local && w.now.Sub(mine.CompactedAt) < compactionLag && w.now.Sub(theirs.InUseSince) < inUseSteady
+}
+
+// absent returns the voter, not excused, that is not there to be judged.
+func (w world) absent() *obstacle {
+	for _, m := range w.present() {
+		if m.Contact == cluster.Answered {
+			continue
+		}
+		o := notThere(w.view, m)
+		if m.Contact == cluster.Silent && m.ID != w.view.Leader() {
+			o.detail += fmt.Sprintf("; the others are healed without it once it has been absent for %s", w.limits.UnreachableGrace)
+		}
+		return o
+	}
+	return nil
+}
+
+// finish decides when no voter has more to give: disarm if the files leave
+// room, else say that the data are too large.
+func (w world) finish() Decision {
+	clear := true
+	for _, m := range w.present() {
+		clear = clear && clearOfQuota(m, w.quota(m))
+	}
+	if !clear {
+		return wait(w.tooLarge())
+	}
+	if wait, left := w.disarmBackoff(); left > 0 {
+		return wait
+	}
+	return w.disarm()
+}
+
+// disarmBackoff returns the decision to wait after an alarm that came back more
+// than once, and how long.
+func (w world) disarmBackoff() (Decision, time.Duration) {
+	if w.memory.Disarms < 2 || !w.returned() {
+		return Decision{}, 0
+	}
+	pause := disarmRetry[min(w.memory.Disarms-2, len(disarmRetry)-1)]
+	left := pause - w.now.Sub(w.memory.DisarmedAt)
+	return Decision{
+		Reason: NospaceArmed,
+		Detail: fmt.Sprintf("NOSPACE came back after %d disarms although every file that was looked at is small enough; "+
+			"a member that is not looked at, or a smaller quota than known, raises it. The next try is %s after the last", w.memory.Disarms, pause),
+	}, left
+}
+
+// disarm is the last step (I7): each listed NOSPACE alarm by its own id, also
+// those of ids that are no longer members (I6).
+func (w world) disarm() Decision {
+	d := Decision{Reason: NospaceArmed, Urgent: true, Member: w.view.Local, Permit: w.permit()}
+	for _, a := range w.view.Alarms {
+		if a.Kind == cluster.AlarmNoSpace {
+			d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepDisarm, Member: a.Member, Alarm: a.Kind})
+		}
+	}
+	for _, m := range w.view.Voters() {
+		if excused(w.limits, w.now, w.view, w.memory, m) {
+			d.Risk = fmt.Sprintf("member %s is absent; the alarm may return with it", name(m))
+		}
+	}
+	if d.Permit == FixedOrder && !w.lookedTwice() {
+		return wait(obstacle{AnotherMembersTurn, 0, "nobody can hold the claim while writes are refused; looking a second time before the alarm is disarmed"})
+	}
+	return d
+}

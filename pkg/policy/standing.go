@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// standing returns what lasts at this look, whatever was decided, and the
+// reason for which work that is due waits.
+func (w world) standing(d Decision) []Condition {
+	var all []Condition
+	add := func(reason Reason, member cluster.MemberID, format string, args ...any) {
+		all = append(all, Condition{reason, member, fmt.Sprintf(format, args...)})
+	}
+	for _, kind := range []cluster.AlarmKind{cluster.AlarmNoSpace, cluster.AlarmCorrupt} {
+		if ids := w.alarmed(kind); len(ids) > 0 {
+			reason := map[cluster.AlarmKind]Reason{cluster.AlarmNoSpace: NospaceArmed, cluster.AlarmCorrupt: CorruptArmed}[kind]
+			add(reason, 0, "listed for member %s", strings.Join(ids, ", "))
+		}
+	}
+	if learner, full := w.fullLearner(); full {
+		add(LearnerFull, learner.ID, "its file takes %s of a quota of %s", cluster.FormatBytes(learner.SizeBytes), cluster.FormatBytes(learner.Quota.Bytes))
+	}
+	for _, m := range w.view.Members {
+		w.ofMember(m, add)
+	}
+	if !d.Acts() && d.Reason != BelowThreshold {
+		all = append(all, Condition{d.Reason, d.Member, d.Detail})
+	}
+	return tidy(all)
+}
+
+// ofMember adds the conditions of one member.
+func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, string, ...any)) {
+	switch {
+	case m.Contact == cluster.Mismatched:
+		add(IdentityMismatch, m.ID, "%s", m.Problem)
+		return
+	case m.Contact == cluster.Silent:
+		// While somebody works, a member that does not answer is most likely the
+		// one that is being defragmented.
+		if w.view.Claims.Holder == "" {
+			add(MemberUnreachable, m.ID, "%s", m.Problem)
+		}
+		return
+	case !m.Quota.Trusted():
+		add(QuotaAssumed, m.ID, "%s, since neither the member nor the configuration says", cluster.FormatBytes(m.Quota.Bytes))
+		return
+	}
+	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
+		add(NearQuota, m.ID, "its file takes %s, %.0f %% of a quota of %s",
+			cluster.FormatBytes(m.SizeBytes), 100*m.Usage(), cluster.FormatBytes(m.Quota.Bytes))
+	}
+}
+
+func (w world) alarmed(kind cluster.AlarmKind) []string {
+	var ids []string
+	for _, a := range w.view.Alarms {
+		if a.Kind == kind {
+			ids = append(ids, a.Member.String())
+		}
+	}
+	return ids
+}
+
+// tidy sorts the conditions and drops repetitions; of two that are the same the
+// first one's words stay.
+func tidy(all []Condition) []Condition {
+	slices.SortStableFunc(all, func(a, b Condition) int {
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), compareIDs(a.Member, b.Member))
+	})
+	return slices.CompactFunc(all, func(a, b Condition) bool { return a.Reason == b.Reason && a.Member == b.Member })
+}
