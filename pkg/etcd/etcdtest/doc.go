@@ -23,7 +23,8 @@
 //  3. While any NOSPACE is listed, also that of a removed member, every write
 //     that adds data is refused, on every member. Deletions, compaction,
 //     defragmentation, moving the leader and disarming are not.
-//  4. Under CORRUPT compaction is refused as well.
+//  4. Under CORRUPT every write and compaction is refused, and the operator
+//     refuses every step by itself.
 //  5. Disarming says nothing about space: with a full member left, a write or
 //     two pass, then the alarm is back. A full learner raises it again one
 //     second after every disarm.

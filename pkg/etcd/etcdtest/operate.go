@@ -64,7 +64,10 @@ func hungUp() context.Context {
 
 func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster.Step) error {
 	var sent bool
-	var err error
+	err := c.permit(step)
+	if err != nil {
+		return c.refused(by, step, err)
+	}
 	switch step.Kind {
 	case cluster.StepCompact:
 		sent, err = c.doCompact(ctx, by, step)
@@ -74,8 +77,6 @@ func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster
 		sent, err = c.doDefragment(ctx, by, step)
 	case cluster.StepDisarm:
 		sent, err = c.doDisarm(ctx, by, step)
-	default:
-		err = fmt.Errorf("no such step")
 	}
 	switch {
 	case err == nil:
@@ -85,6 +86,23 @@ func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster
 	default:
 		return c.refused(by, step, err)
 	}
+}
+
+// permit is what the operator refuses by itself, whatever etcd would say:
+// every step while a CORRUPT alarm is listed, and disarming any other alarm
+// than NOSPACE.
+func (c *Cluster) permit(step cluster.Step) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case step.Kind < cluster.StepCompact || step.Kind > cluster.StepDisarm:
+		return errors.New("no such step")
+	case c.listed(cluster.AlarmCorrupt):
+		return errCorrupt
+	case step.Kind == cluster.StepDisarm && step.Alarm != cluster.AlarmNoSpace:
+		return errors.New("only NOSPACE is disarmed")
+	}
+	return nil
 }
 
 // refused puts an attempt that came to nothing into the history.
