@@ -21,7 +21,8 @@ import (
 type form[T any] struct {
 	expected string // what a value has to be, in words that follow "expected"
 	read     func(n *yaml.Node) (T, bool)
-	write    func(T) string // for messages; read takes it back
+	write    func(T) string            // for messages; read takes it back
+	explain  func(n *yaml.Node) string // if set: what was expected in place of one that read refuses
 }
 
 // parse returns the value, or what was expected in its place.
@@ -30,14 +31,15 @@ func (f form[T]) parse(n *yaml.Node) (T, string) {
 	if odd(n) {
 		return none, "the plain value, written out: " + f.expected
 	}
-	if n.Tag == "!!null" {
-		return none, f.expected + "; to have the default, leave out the key"
-	}
 	v, ok := f.read(n)
-	if !ok {
+	switch {
+	case ok:
+		return v, ""
+	case f.explain != nil:
+		return none, f.explain(n)
+	default:
 		return none, f.expected
 	}
-	return v, ""
 }
 
 // odd tells the parts of YAML that a file of some forty keys has no need of,
@@ -58,9 +60,8 @@ func show(s string) string {
 func index(i int) string { return fmt.Sprintf("[%d]", i) }
 
 func text(expected string, ok func(string) bool) form[string] {
-	return form[string]{expected, func(n *yaml.Node) (string, bool) {
-		return n.Value, isText(n) && ok(n.Value)
-	}, show}
+	read := func(n *yaml.Node) (string, bool) { return n.Value, isText(n) && ok(n.Value) }
+	return form[string]{expected: expected, read: read, write: show}
 }
 
 func oneOf(words ...string) form[string] {
@@ -75,23 +76,34 @@ func alternatives(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-var truth = form[bool]{"true or false", func(n *yaml.Node) (bool, bool) {
-	return n.Value == "true", n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false")
-}, strconv.FormatBool}
+var truth = form[bool]{
+	expected: "true or false, without quotes",
+	read: func(n *yaml.Node) (bool, bool) {
+		return n.Value == "true", n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false")
+	},
+	write: strconv.FormatBool,
+}
 
 func count[T int | int64](low, high T) form[T] {
-	return form[T]{fmt.Sprintf("a whole number from %d to %d", low, high), func(n *yaml.Node) (T, bool) {
-		v, err := strconv.ParseInt(n.Value, 10, 64)
-		return T(v), n.Tag == "!!int" && err == nil && v >= int64(low) && v <= int64(high)
-	}, func(v T) string { return strconv.FormatInt(int64(v), 10) }}
+	return form[T]{
+		expected: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high),
+		read: func(n *yaml.Node) (T, bool) {
+			v, err := strconv.ParseInt(n.Value, 10, 64)
+			return T(v), n.Tag == "!!int" && err == nil && v >= int64(low) && v <= int64(high)
+		},
+		write: func(v T) string { return strconv.FormatInt(int64(v), 10) },
+	}
 }
 
 func between(low, high time.Duration) form[time.Duration] {
-	expected := fmt.Sprintf("a duration with its unit from %s to %s", writeDuration(low), writeDuration(high))
-	return form[time.Duration]{expected, func(n *yaml.Node) (time.Duration, bool) {
-		v, err := time.ParseDuration(n.Value)
-		return v, isText(n) && err == nil && v >= low && v <= high
-	}, writeDuration}
+	return form[time.Duration]{
+		expected: fmt.Sprintf("a duration with its unit, from %s to %s", writeDuration(low), writeDuration(high)),
+		read: func(n *yaml.Node) (time.Duration, bool) {
+			v, err := time.ParseDuration(n.Value)
+			return v, isText(n) && err == nil && v >= low && v <= high
+		},
+		write: writeDuration,
+	}
 }
 
 // wholeSeconds narrows a form to what etcd can store of a lease.
@@ -119,13 +131,17 @@ func writeDuration(d time.Duration) string {
 
 var sharePattern = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3})?%$`)
 
-var share = form[policy.Share]{"a share of the quota from 1% to 100%", func(n *yaml.Node) (policy.Share, bool) {
-	if !isText(n) || !sharePattern.MatchString(n.Value) {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(strings.TrimSuffix(n.Value, "%"), 64)
-	return policy.Share(v / 100), err == nil && v >= 1 && v <= 100
-}, func(s policy.Share) string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" }}
+var share = form[policy.Share]{
+	expected: "a share of the quota, from 1% to 100%",
+	read: func(n *yaml.Node) (policy.Share, bool) {
+		if !isText(n) || !sharePattern.MatchString(n.Value) {
+			return 0, false
+		}
+		v, err := strconv.ParseFloat(strings.TrimSuffix(n.Value, "%"), 64)
+		return policy.Share(v / 100), err == nil && v >= 1 && v <= 100
+	},
+	write: func(s policy.Share) string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" },
+}
 
 // sizeUnits is in falling order: a size is written in the first that divides it.
 var sizeUnits = []struct {
@@ -160,19 +176,22 @@ func readSize(s string, high int64) (int64, bool) {
 }
 
 func autoOrSize(low, high int64) form[int64] {
-	expected := fmt.Sprintf("auto, or a size from %s to %s, or as a plain number of bytes", writeSize(low), writeSize(high))
-	return form[int64]{expected, func(n *yaml.Node) (int64, bool) {
-		if n.Value == "auto" {
-			return 0, isText(n)
-		}
-		v, ok := readSize(n.Value, high)
-		return v, ok && (isText(n) || n.Tag == "!!int") && v >= low
-	}, func(v int64) string {
-		if v == 0 {
-			return "auto"
-		}
-		return writeSize(v)
-	}}
+	return form[int64]{
+		expected: fmt.Sprintf("auto, or a size from %s to %s, or that as a plain number of bytes", writeSize(low), writeSize(high)),
+		read: func(n *yaml.Node) (int64, bool) {
+			if n.Value == "auto" {
+				return 0, isText(n)
+			}
+			v, ok := readSize(n.Value, high)
+			return v, ok && (isText(n) || n.Tag == "!!int") && v >= low
+		},
+		write: func(v int64) string {
+			if v == 0 {
+				return "auto"
+			}
+			return writeSize(v)
+		},
+	}
 }
 
 var fileName = text(`the absolute name of a file, or ""`, func(s string) bool {

@@ -4,11 +4,7 @@ import "strings"
 
 // nearest returns what somebody who wrote an unknown key may have meant, as a
 // hint that follows "expected"; empty if nothing is near.
-func nearest(path string) string {
-	section, name := "", path
-	if i := strings.LastIndexByte(path, '.'); i >= 0 {
-		section, name = path[:i], path[i+1:]
-	}
+func nearest(section, name string) string {
 	name = squeeze(name)
 	if name == "password" {
 		return "etcd.password-file: the password stands in a file of its own, never in this one"

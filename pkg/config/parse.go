@@ -82,7 +82,7 @@ func (p *parser) root(root *yaml.Node) {
 	expected := "the sections " + alternatives(names)
 	p.mapping(root, "", expected, func(name, value *yaml.Node) {
 		if !slices.Contains(names, name.Value) {
-			p.unknown(name, name.Value, expected)
+			p.unknown(name, "", expected)
 			return
 		}
 		p.section(name, value)
@@ -100,7 +100,7 @@ func (p *parser) section(name, value *yaml.Node) {
 		path := section + "." + name.Value
 		k, known := byPath(path)
 		if !known {
-			p.unknown(name, path, expected)
+			p.unknown(name, section, expected)
 			return
 		}
 		p.values[path] = value
@@ -148,6 +148,9 @@ func (p *parser) mapping(n *yaml.Node, path, expected string, each func(name, va
 }
 
 func join(section, name string) string {
+	if !printable(name) {
+		name = quote(name)
+	}
 	return strings.TrimPrefix(section+"."+shorten(name), ".")
 }
 
@@ -155,11 +158,12 @@ func (p *parser) value(k key, name, value *yaml.Node) {
 	trial := p.config
 	misfits := k.read(value, &trial)
 	for _, m := range misfits {
-		at := m.node
-		if at.Tag == "!!null" && at == value {
-			at = name // an empty value has no place of its own
+		place := m.node
+		if place == value && value.Tag == "!!null" && !odd(value) {
+			place = name // an empty value has no place of its own
+			m.expected += "; to have the default, leave out the key"
 		}
-		p.faultAt(at, k.path+m.item, describe(m.node, k.secret), m.expected)
+		p.faultAt(place, k.path+m.item, describe(m.node, k.secret), m.expected)
 	}
 	switch {
 	case misfits != nil:
@@ -183,9 +187,9 @@ func (p *parser) relations() {
 	}
 }
 
-func (p *parser) unknown(name *yaml.Node, path, expected string) {
-	if hint := nearest(path); hint != "" {
+func (p *parser) unknown(name *yaml.Node, section, expected string) {
+	if hint := nearest(section, name.Value); hint != "" {
 		expected = hint
 	}
-	p.faultAt(name, shorten(path), "an unknown key", expected)
+	p.faultAt(name, join(section, name.Value), "an unknown key", expected)
 }

@@ -79,11 +79,17 @@ func syntaxFlaw(data []byte, err error) flaw {
 	}
 	lines := strings.Split(strings.TrimRight(string(data), " \t\r\n"), "\n")
 	number = min(max(number, 1), len(lines))
-	line := lines[number-1]
-	column := 1 + len(line) - len(strings.TrimLeft(line, " \t"))
-	if tab := strings.IndexByte(line[:column-1], '\t'); tab >= 0 {
-		return flaw{number, tab + 1, "a tab in the indentation", "spaces"}
+	for i, line := range lines[number-1 : min(number+1, len(lines))] {
+		indentation := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if tab := strings.IndexByte(indentation, '\t'); tab >= 0 {
+			return flaw{number + i, tab + 1, "a tab in the indentation", "spaces"}
+		}
 	}
-	return flaw{number, column, "text that is not YAML (" + message + ")",
-		"keys and values in YAML: check colons, quotes and indentation here and in the line before"}
+	line := lines[number-1]
+	column := 1 + len(line) - len(strings.TrimLeft(line, " "))
+	expected := "keys and values in YAML: check colons, quotes and indentation here and in the line before"
+	if strings.Contains(message, "cannot start any token") {
+		expected = "quotes around a value that begins with a character such as % or @"
+	}
+	return flaw{number, column, "text that is not YAML (" + message + ")", expected}
 }

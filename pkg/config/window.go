@@ -12,20 +12,41 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
+const allThree = `days, times and a time zone, such as "Mon-Fri 01:00-05:00 Europe/Amsterdam"`
+
 // window is days, times and a time zone. The zone is never left out: the hosts
 // of one cluster need not agree on a local time.
 var window = form[policy.Window]{
-	expected: `days, times and a time zone, such as "Mon-Fri 01:00-05:00 Europe/Amsterdam", "Sat,Sun 00:00-24:00 UTC" or "daily 22:00-04:00 Local"`,
+	expected: allThree,
 	read: func(n *yaml.Node) (policy.Window, bool) {
-		words := strings.Fields(n.Value)
-		if !isText(n) || len(words) != 3 {
-			return policy.Window{}, false
-		}
-		days, daysOK := readDays(words[0])
-		from, to, timesOK := readTimes(words[1])
-		location, err := time.LoadLocation(words[2])
-		return policy.Window{Days: days, From: from, To: to, Location: location}, daysOK && timesOK && err == nil
+		w, expected := readWindow(n)
+		return w, expected == ""
 	},
+	explain: func(n *yaml.Node) string {
+		_, expected := readWindow(n)
+		return expected
+	},
+}
+
+// readWindow returns the window, or what was expected of the part that is wrong.
+func readWindow(n *yaml.Node) (policy.Window, string) {
+	words := strings.Fields(n.Value)
+	if !isText(n) || len(words) != 3 {
+		return policy.Window{}, allThree
+	}
+	days, ok := readDays(words[0])
+	if !ok {
+		return policy.Window{}, "it to begin with days, such as Mon, Mon-Fri, Sat,Sun or daily"
+	}
+	from, to, ok := readTimes(words[1])
+	if !ok {
+		return policy.Window{}, "two different times from 00:00 to 24:00 after the days, such as 22:00-04:00"
+	}
+	location, err := time.LoadLocation(words[2])
+	if err != nil {
+		return policy.Window{}, "a time zone at the end, such as Europe/Amsterdam, UTC, or Local for that of this host"
+	}
+	return policy.Window{Days: days, From: from, To: to, Location: location}, ""
 }
 
 // dayNames is by time.Weekday.
