@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +32,8 @@ func encodeTime(t time.Time, to zapcore.PrimitiveArrayEncoder) {
 }
 
 // NewTextCore returns a sink that writes one line for a person: the time in
-// the local zone, the level, the sentence, and then the facts as key=value.
+// the local zone, the level, the sentence, and then the facts as key=value,
+// without what the sentence has told in full.
 func NewTextCore(w io.Writer) zapcore.Core {
 	encoder := textEncoder{zapcore.NewMapObjectEncoder()}
 	return zapcore.NewCore(encoder, zapcore.AddSync(w), zapcore.DebugLevel)
@@ -58,13 +58,21 @@ func (textEncoder) EncodeEntry(e zapcore.Entry, fields []zapcore.Field) (*buffer
 			level = f.String
 		case keyMessageID: // for machines
 		default:
-			fmt.Fprintf(&pairs, " %s=%s", f.Key, quoted(FieldText(f)))
+			if text := FieldText(f); !told(f, e.Message, text) {
+				fmt.Fprintf(&pairs, " %s=%s", f.Key, quoted(text))
+			}
 		}
 	}
 	line := pool.Get()
 	line.AppendString(e.Time.Local().Format("2006-01-02T15:04:05.000Z07:00"))
 	fmt.Fprintf(line, " %-7s %s%s\n", level, printable(e.Message), pairs.String())
 	return line, nil
+}
+
+// told reports that a detail or an error, long as they are, stand in the
+// sentence already.
+func told(f zapcore.Field, message, text string) bool {
+	return (f.Key == detail[0].Key() || f.Key == errorText[0].Key()) && strings.Contains(message, text)
 }
 
 // FieldText writes the value of a field of an entry as text.
@@ -76,8 +84,9 @@ func FieldText(f zapcore.Field) string {
 
 // quoted writes a value so that it can't be taken for two, or for a key.
 func quoted(s string) string {
-	if s == "" || strings.ContainsAny(s, " =\"\\") || printable(s) != s {
-		return strconv.Quote(s)
+	s = printable(s)
+	if s == "" || strings.ContainsAny(s, ` ="`) {
+		return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
 	}
 	return s
 }

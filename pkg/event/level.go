@@ -48,10 +48,10 @@ func ParseLevel(s string) (Level, error) {
 		return Notice, nil
 	case "warning":
 		return Warning, nil
-	case "error":
+	case "err", "error":
 		return Err, nil
 	default:
-		return 0, fmt.Errorf("%q is not a level: want debug, info, notice, warning or error", s)
+		return 0, fmt.Errorf("%q is not a level: want debug, info, notice, warning or err", s)
 	}
 }
 

@@ -47,10 +47,11 @@ var claimRows = []Row{{
 	Kind: TicketInDoubt, Name: "ticket_in_doubt", Level: Warning, ID: "ed89e13dbf0646eab77542585ba6868f",
 	Facts: facts(member, detail),
 	sentence: func(Event) string {
-		return "Holds the claim without remembering why: observes until that is settled, then gives it back"
+		return "Holds the claim without remembering why, observes until that is settled, then gives it back"
 	},
 	Meaning: "A ticket of this watchdog is busy, most often because it was restarted in the middle of work. A defragmentation may still be running, so the claim is kept and nothing is begun.",
 	Remedy:  "Nothing is to be done if it ends by itself. If it does not, the member that was worked on does not answer: look at etcd's log there.",
+	hint:    "if it lasts, see the log of etcd on that host",
 }, {
 	Kind: WithoutClaim, Name: "without_claim", Level: Notice, ID: "d73b964d508c4bc4be7b872c0eaa2400",
 	Facts:    facts(member, reason, detail),

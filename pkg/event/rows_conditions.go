@@ -1,6 +1,9 @@
 package event
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // What most conditions carry. Conditions of the whole cluster leave the member
 // out.
@@ -20,36 +23,41 @@ var conditionRows = []Row{{
 	},
 	Meaning: "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
 	Remedy:  "Nothing is to be done as long as work on the members is reported. If it lasts and none is, look for the condition that says why. If it comes back soon after it was healed, something writes more than the quota holds.",
+	hint:    "the watchdogs reclaim the space and then disarm it",
 }, {
 	Kind: CorruptArmed, Name: "corrupt_armed", Level: Err, ID: "d6067b0fbfa7495c890d4364f3375296",
 	Facts: facts(member, alarm, ofCluster),
 	sentence: func(e Event) string {
-		return "etcd says that the data of " + who(e) + " are corrupt (CORRUPT alarm): nothing is touched until a person has repaired it"
+		return "etcd says that the data of " + who(e) + " are corrupt (CORRUPT alarm), so nothing is touched"
 	},
 	Meaning: "A member holds other data than its peers. The watchdog does nothing at all to the cluster while this alarm is listed, and never disarms it.",
 	Remedy:  "Find out which member differs (`etcdctl endpoint hashkv --cluster`), take a snapshot of a good one, remove the bad member with its data directory and add it anew, then disarm the alarm by hand. etcd's guide on data corruption has the details.",
+	hint:    "find and replace the member that differs, then disarm by hand",
 }, {
 	Kind: IdentityMismatch, Name: "identity_mismatch", Level: Err, ID: "5ce49dbd6ec34df3a1fb72682fc0821c",
 	Facts: ofMember,
 	sentence: func(e Event) string {
-		return "Under the client URLs of " + who(e) + " somebody else answers: this member is not touched"
+		return "Under the client URLs of " + who(e) + " somebody else answers, so this member is not touched"
 	},
 	Meaning: "The answer carried the id of another member or of another cluster. Work meant for one member would hit another, so none is done there.",
 	Remedy:  "Compare the client URLs in `etcdctl member list` with the addresses of the hosts. URLs with localhost are right on one host only: set --advertise-client-urls to an address that every host can reach, and update the member.",
+	hint:    "give every member a client URL that all hosts can reach",
 }, {
 	Kind: NotQuorate, Name: "not_quorate", Level: Err, ID: "22e9b05af7ad42fbbf2e2fa425a330fc",
 	Facts: ofCluster,
 	sentence: func(Event) string {
-		return "The cluster has no quorum: no leader is known to more than half of the voters; bring the members back, then it is looked at again"
+		return "The cluster has no quorum, nothing can be done to it"
 	},
 	Meaning: "Without a quorum etcd can neither write nor compact, and a defragmentation would take one more member away. The watchdog only observes.",
 	Remedy:  "Start the members that are down, or mend the network between them. If more than half are lost for good, restore from a snapshot as etcd's guide on disaster recovery says.",
+	hint:    "bring the missing members back",
 }, {
 	Kind: MemberUnreachable, Name: "member_unreachable", Level: Warning, ID: "371ede9bfc804344a10f9225e3d6dfc7",
 	Facts:    ofMember,
 	sentence: func(e Event) string { return capital(who(e)) + " does not answer" },
 	Meaning:  "The member did not answer its status in time. It may be down, cut off, or blocked by a defragmentation. While it is absent no voluntary work is done on the others.",
 	Remedy:   "Look at etcd's own log on that host. If the member is gone for good, remove it (`etcdctl member remove`), so that the others can be looked after again.",
+	hint:     "if it lasts, see the log of etcd on its host",
 }, {
 	Kind: MemberCatchingUp, Name: "member_catching_up", Level: Info, ID: "1b0e539743da49c18dea325f60b42207",
 	Facts:    ofMember,
@@ -62,38 +70,43 @@ var conditionRows = []Row{{
 	sentence: func(e Event) string { return "The database of " + who(e) + " comes near its quota" + file(e) },
 	Meaning:  "The file has passed thresholds.warn-at. At the quota, etcd stops taking writes from everybody.",
 	Remedy:   "If the size in use is far below the file, a defragmentation will give the rest back, and the watchdog does it when its rules allow. If it is not, find what fills the database, or raise --quota-backend-bytes on every member.",
+	hint:     "if it does not shrink, find what fills it or raise the quota",
 }, {
 	Kind: LearnerFull, Name: "learner_full", Level: Err, ID: "498cb7a85e09466e9353b0c5a105768c",
 	Facts: ofFile,
 	sentence: func(e Event) string {
-		return "The learner " + who(e) + " is full and raises the alarm again and again" + file(e) + "; promote it or remove it"
+		return capital(who(e)) + " is a full learner and raises the alarm again and again" + file(e)
 	},
 	Meaning: "A learner cannot be defragmented while it runs, and as long as it is over its quota it re-raises NOSPACE a second after every disarm. So the alarm is left alone.",
 	Remedy:  "Promote the learner (`etcdctl member promote`) or remove it. It can also be stopped, defragmented with `etcdutl defrag`, and started again.",
+	hint:    "promote it or remove it",
 }, {
 	Kind: LiveDataTooLarge, Name: "live_data_too_large", Level: Err, ID: "9baa0b1360054bf9a126e1b524915e99",
 	Facts: ofFile,
 	sentence: func(e Event) string {
-		return "The data of " + who(e) + " are too large for its quota" + file(e) + "; delete keys or raise the quota"
+		return "The data of " + who(e) + " are too large for its quota" + file(e)
 	},
 	Meaning: "What is left after compaction and defragmentation still is too near to the quota. Doing it again would win nothing, so it is not done again.",
 	Remedy:  "Delete what is not needed, or restart every member with a larger --quota-backend-bytes. The detail says how much is missing.",
+	hint:    "delete keys or raise the quota",
 }, {
 	Kind: QuotaAssumed, Name: "quota_assumed", Level: Warning, ID: "8e79ba030d9b42baa6f7ac7a31cde1a4",
 	Facts: ofFile,
 	sentence: func(e Event) string {
-		return "The quota of " + who(e) + " could not be learnt and is assumed" + file(e) + "; set etcd.metrics-url or etcd.quota-backend-bytes"
+		return "The quota of " + who(e) + " could not be learnt and is assumed" + file(e)
 	},
 	Meaning: "Neither the status nor /metrics of the member says what its quota is, and none is configured, so etcd's default of 2 GiB is assumed. It may be wrong either way; nothing urgent is decided from it alone.",
 	Remedy:  "Make the member's /metrics reachable and name it in etcd.metrics-url, or set etcd.quota-backend-bytes to what etcd was started with.",
+	hint:    "set etcd.metrics-url or etcd.quota-backend-bytes",
 }, {
 	Kind: QuotaDiffers, Name: "quota_differs", Level: Warning, ID: "f38b9b9b927e473db3cfb19890df86ca",
 	Facts: facts(member, sizes, configuredBytes, ofCluster),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("%s has a quota of %s, not the %s of etcd.quota-backend-bytes; its own rules", capital(who(e)), size(e.QuotaBytes), size(e.ConfiguredBytes))
+		return fmt.Sprintf("%s has a quota of %s, where %s is configured, and its own is used", capital(who(e)), size(e.QuotaBytes), size(e.ConfiguredBytes))
 	},
 	Meaning: "The member itself says another quota than the configuration of the watchdog. What the member says is used.",
 	Remedy:  "Set etcd.quota-backend-bytes back to auto, or to the right size.",
+	hint:    "correct etcd.quota-backend-bytes",
 }, {
 	Kind: CoolingDown, Name: "cooling_down", Level: Info, ID: "6d695c5c1dfe482fb4f9326157875aa3",
 	Facts:    ofFile,
@@ -141,19 +154,20 @@ var conditionRows = []Row{{
 	Kind: DefragmentationUnknown, Name: "defragmentation_unknown", Level: Warning, ID: "f022fc7d1ac44d5eb01d357b821d83d3",
 	Facts: ofMember,
 	sentence: func(e Event) string {
-		return "Whether the defragmentation of " + who(e) + " has ended is not known: no member is touched until it is"
+		return "Whether the defragmentation of " + who(e) + " has ended is not known, and no member is touched until it is"
 	},
 	Meaning: "The request was sent and no answer came. The server goes on with it all the same, so it may be running. A second one at the same time could cost the quorum.",
 	Remedy:  "Nothing is to be done if it ends by itself. If the member stays away, look at etcd's log on that host; a member that was removed from the member list is not waited for.",
+	hint:    "if it lasts, see the log of etcd on its host",
 }, {
 	Kind: ConditionEnded, Name: "condition_ended", Level: Info, ID: "027c2568192d44cdb283126a80c066a8",
 	Facts: facts(condition, member, lasted),
 	sentence: func(e Event) string {
-		s := e.Condition + " has ended after " + length(e.Took)
+		name := strings.TrimSpace("Condition " + e.Condition)
 		if e.Member != 0 {
-			s += " for " + who(e)
+			name += " of " + who(e)
 		}
-		return capital(s)
+		return name + " has ended after " + length(e.Took)
 	},
 	Meaning: "A condition that was reported before does not stand any more.",
 	Remedy:  "Nothing is to be done.",
@@ -164,5 +178,5 @@ func file(e Event) string {
 	if e.SizeBytes == 0 {
 		return ""
 	}
-	return " (" + usage(e) + ")"
+	return ", " + usage(e)
 }

@@ -7,14 +7,14 @@ var processRows = []Row{{
 	Kind: Started, Name: "started", Level: Info, ID: "0f6ae0e73150435299286b01a056f7e6",
 	Facts: facts(version, endpoint, detail),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("etcd-watchdog %s watches the member at %s", e.Version, e.Endpoint)
+		return fmt.Sprintf("The watchdog has started (version %s, member at %s)", e.Version, e.Endpoint)
 	},
 	Meaning: "The daemon has started, its configuration is valid, and it begins to look at the cluster.",
 	Remedy:  "Nothing is to be done.",
 }, {
 	Kind: Stopping, Name: "stopping", Level: Info, ID: "7181769a4c3b40b882e581bbf8c42877",
 	Facts:    facts(detail),
-	sentence: func(Event) string { return "etcd-watchdog stops" },
+	sentence: func(Event) string { return "The watchdog stops" },
 	Meaning:  "The daemon was asked to stop. Work that etcd has begun is waited for; no new work is begun.",
 	Remedy:   "Nothing is to be done. While it is stopped, a member that fills up is looked after by the watchdogs of the other hosts, if there are any.",
 }, {
@@ -35,4 +35,5 @@ var processRows = []Row{{
 	sentence: func(e Event) string { return fmt.Sprintf("%d entries could not be written and are lost", e.Dropped) },
 	Meaning:  "The journal, or whatever reads the standard error, did not take entries for a while. The watchdog does not wait for it: it went on working, and dropped what did not fit into its queue.",
 	Remedy:   "Look at what the host did at that time: a full disk or a stopped systemd-journald is the usual cause. The cluster itself is not affected.",
+	hint:     "see what stopped the journal",
 }}

@@ -1,6 +1,9 @@
 package event
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // piece is what the beginning and the end of a piece of work share.
 var piece = facts(job, member, sizes)
@@ -26,7 +29,7 @@ var workRows = []Row{{
 	Kind: CompactionCompleted, Name: "compaction_completed", Level: Notice, ID: "6b16d16ae0c2496080386a2bca263402",
 	Facts: facts(piece, revision, took, detail),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("Compacted the history up to revision %d on %s in %s (%s)", e.Revision, who(e), length(e.Took), usage(e))
+		return fmt.Sprintf("Compacted the history up to revision %d on %s in %s; now %s", e.Revision, who(e), length(e.Took), usage(e))
 	},
 	Meaning: "Old versions of keys are gone. The file keeps its size until it is defragmented; the pages in use became fewer.",
 	Remedy:  "Nothing is to be done. A watch that starts at an older revision gets an error and has to read anew, as with every compaction.",
@@ -57,17 +60,18 @@ var workRows = []Row{{
 }, {
 	Kind: DefragmentationStarted, Name: "defragmentation_started", Level: Info, ID: "242f4bdce86c419e9150494e59a39537",
 	Facts:    facts(piece, expected, reason, detail),
-	sentence: func(e Event) string { return fmt.Sprintf("Defragments %s (%s)", who(e), usage(e)) + because(e) },
+	sentence: func(e Event) string { return fmt.Sprintf("Defragments %s, %s", who(e), usage(e)) + because(e) },
 	Meaning:  "The member rewrites its database file without the free pages. It answers nobody until that is done; the others serve on.",
 	Remedy:   "Nothing is to be done. Do not stop etcd on that host meanwhile.",
 }, {
 	Kind: DefragmentationLong, Name: "defragmentation_long", Level: Warning, ID: "4a2e96a323994c9ba7de17361fc9f6ae",
 	Facts: facts(piece, took, expected),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("The defragmentation of %s has run for %s, %s; a backup in progress holds it up", who(e), length(e.Took), predicted(e))
+		return fmt.Sprintf("The defragmentation of %s has run for %s, %s", who(e), length(e.Took), predicted(e))
 	},
 	Meaning: "It takes much longer than the size of the file lets expect. It cannot be called off: the server goes on with it whatever the client does. The first suspect is a snapshot being taken from that member, which holds a defragmentation up until it is complete.",
 	Remedy:  "Look for a running `etcdctl snapshot save` against that member, and for a slow disk. Keep backups out of maintenance windows.",
+	hint:    "look for a backup in progress, which holds it up",
 }, {
 	Kind: DefragmentationCompleted, Name: "defragmentation_completed", Level: Notice, ID: "24fc9ba241a14983bef8960dd0baf870",
 	Facts: facts(piece, beforeBytes, took, expected, detail),
@@ -93,14 +97,14 @@ var workRows = []Row{{
 }, {
 	Kind: AlarmDisarmed, Name: "alarm_disarmed", Level: Notice, ID: "163eec8cd660477a82bb4a6c66443393",
 	Facts:    facts(job, member, alarm, took, detail),
-	sentence: func(e Event) string { return fmt.Sprintf("Disarmed the %s alarm of %s", e.Alarm, who(e)) },
+	sentence: func(e Event) string { return fmt.Sprintf("Disarmed the %s of %s", alarmName(e), who(e)) },
 	Meaning:  "The alarm is off the list. When it was the last one, etcd accepts writes again.",
 	Remedy:   "Nothing is to be done.",
 }, {
 	Kind: DisarmFailed, Name: "disarm_failed", Level: Warning, ID: "a3258cad586f4d26823069b1d1ae6f2a",
 	Facts: facts(job, member, alarm, took, errorText),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("Could not disarm the %s alarm of %s, decides anew", e.Alarm, who(e))
+		return fmt.Sprintf("Could not disarm the %s of %s, decides anew", alarmName(e), who(e))
 	},
 	Meaning: "The alarm still is listed, and etcd goes on refusing writes.",
 	Remedy:  "If it happens once, nothing is to be done. If it goes on, follow the error: the user may lack the root role, or the cluster may have lost its quorum.",
@@ -108,10 +112,11 @@ var workRows = []Row{{
 	Kind: DisarmRepeated, Name: "disarm_repeated", Level: Warning, ID: "376844afdb174331911da77e81a502b3",
 	Facts: facts(member, alarm, took, detail),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("The %s alarm of %s came back %s after it was disarmed; find what writes so much", e.Alarm, who(e), length(e.Took))
+		return fmt.Sprintf("The %s of %s came back %s after it was disarmed", alarmName(e), who(e), length(e.Took))
 	},
 	Meaning: "Something fills the database as fast as it is emptied, or a file was over its quota without being seen. The watchdog defragments again, and then waits longer between its tries.",
 	Remedy:  "Find the writer that fills the database and slow it down, or raise --quota-backend-bytes on every member.",
+	hint:    "find what writes so much, or raise the quota",
 }, {
 	Kind: Healed, Name: "healed", Level: Notice, ID: "4d37754ce0b3420e93bc366ccd7fff5e",
 	Facts: facts(took, detail),
@@ -135,3 +140,5 @@ func predicted(e Event) string {
 	}
 	return "predicted were " + length(e.Expected)
 }
+
+func alarmName(e Event) string { return strings.TrimSpace(e.Alarm + " alarm") }

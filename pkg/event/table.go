@@ -19,9 +19,11 @@ type Row struct {
 	Meaning string
 	Remedy  string
 
-	// sentence tells the occurrence, without the facts that Message appends
-	// to every sentence alike. No full stop at its end.
+	// sentence tells the occurrence, without what Message appends to every
+	// sentence alike. No full stop at its end.
 	sentence func(Event) string
+	// hint is the next step in a few words, where an error does not name it.
+	hint string
 }
 
 // rows is the Table, part by part.
@@ -69,7 +71,7 @@ func ConditionNamed(name string) (Kind, bool) {
 }
 
 // Message tells e in one line for a person: what happened, to whom, with sizes
-// and times in readable units, and at its end the detail and the error.
+// and times in readable units, then the detail, the error and the next step.
 func (r Row) Message(e Event) string {
 	s := r.sentence(e)
 	if r.carries(detail) && e.Detail != "" {
@@ -80,6 +82,9 @@ func (r Row) Message(e Event) string {
 	}
 	if r.Kind.Condition() && e.Took > 0 {
 		s += " (for " + length(e.Took) + " now)"
+	}
+	if r.hint != "" {
+		s += "; " + r.hint
 	}
 	return printable(s)
 }

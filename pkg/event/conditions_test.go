@@ -1,0 +1,83 @@
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+func TestConditions(t *testing.T) {
+	near := func(m uint8, bytes int64) Event {
+		return Event{Kind: NearQuota, Member: cluster.MemberID(m), MemberName: fmt.Sprintf("n%d", m), SizeBytes: bytes, Took: time.Minute}
+	}
+	lost := Event{Kind: NotQuorate, Detail: "two of three"}
+	type look struct {
+		at    time.Duration
+		stand []Event
+		want  string // kind, member's name and time, of each that is recorded
+	}
+	for name, looks := range map[string][]look{
+		"begins at once, ends once": {
+			{0, []Event{lost}, "not_quorate//0s"},
+			{time.Second, []Event{lost}, ""},
+			{2 * time.Second, nil, "condition_ended:not_quorate//2s"},
+			{3 * time.Second, nil, ""},
+		},
+		"is repeated after an hour and then every six": {
+			{0, []Event{lost}, "not_quorate//0s"},
+			{time.Hour - 1, []Event{lost}, ""},
+			{time.Hour, []Event{lost}, "not_quorate//1h0m0s"},
+			{7*time.Hour - 1, []Event{lost}, ""},
+			{7 * time.Hour, []Event{lost}, "not_quorate//7h0m0s"},
+			{13 * time.Hour, []Event{lost}, "not_quorate//13h0m0s"},
+		},
+		"changed figures are no new condition": {
+			{0, []Event{near(1, 100)}, "near_quota/n1/0s"},
+			{time.Minute, []Event{near(1, 200)}, ""},
+		},
+		"each member has its own": {
+			{0, []Event{near(1, 1)}, "near_quota/n1/0s"},
+			{time.Minute, []Event{near(1, 1), near(2, 1)}, "near_quota/n2/0s"},
+			{2 * time.Minute, []Event{near(2, 1)}, "condition_ended:near_quota/n1/2m0s"},
+		},
+		"what ended and comes back begins anew": {
+			{0, []Event{lost}, "not_quorate//0s"},
+			{time.Minute, nil, "condition_ended:not_quorate//1m0s"},
+			{2 * time.Minute, []Event{lost}, "not_quorate//0s"},
+			{3 * time.Minute, nil, "condition_ended:not_quorate//1m0s"},
+		},
+		"ends come first, in order": {
+			{0, []Event{lost, near(2, 1), near(1, 1)}, "not_quorate//0s near_quota/n2/0s near_quota/n1/0s"},
+			{time.Second, []Event{{Kind: CorruptArmed}}, "condition_ended:not_quorate//1s condition_ended:near_quota/n1/1s condition_ended:near_quota/n2/1s corrupt_armed//0s"},
+		},
+		"twice the same is once": {
+			{0, []Event{lost, lost}, "not_quorate//0s"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c Conditions
+			start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+			for _, l := range looks {
+				given := slices.Clone(l.stand)
+				var got []string
+				for _, e := range c.Update(start.Add(l.at), l.stand) {
+					kind := e.Kind.String()
+					if e.Kind == ConditionEnded {
+						kind += ":" + e.Condition
+					}
+					got = append(got, fmt.Sprintf("%s/%s/%s", kind, e.MemberName, e.Took))
+				}
+				if s := strings.Join(got, " "); s != l.want {
+					t.Errorf("at %s: recorded %q, want %q", l.at, s, l.want)
+				}
+				if !slices.Equal(given, l.stand) {
+					t.Errorf("at %s: the argument was changed", l.at)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package event
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB",
+		512 << 20: "512 MiB", 1<<20 - 1: "1 MiB", 2 << 30: "2 GiB", 5 << 39: "2.5 TiB",
+		-(3 << 20): "-3 MiB", math.MaxInt64: "8 EiB", math.MinInt64: "-4 EiB",
+	} {
+		if got := size(n); got != want {
+			t.Errorf("size(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestLength(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                                "0 ms",
+		350 * time.Millisecond:           "350 ms",
+		time.Second:                      "1 s",
+		7149 * time.Millisecond:          "7.1 s",
+		59999 * time.Millisecond:         "59 s",
+		time.Minute:                      "1 min",
+		4*time.Minute + 5*time.Second:    "4 min 5 s",
+		time.Hour:                        "1 h",
+		3*time.Hour + 12*time.Minute:     "3 h 12 min",
+		50*time.Hour + 30*time.Minute:    "2 d 2 h",
+		24 * time.Hour:                   "1 d",
+		9999 * time.Millisecond:          "9.9 s",
+		59*time.Minute + 59*time.Second:  "59 min 59 s",
+		-5 * time.Second:                 "-5000 ms",
+		time.Duration(math.MaxInt64) / 2: "53375 d 23 h",
+	} {
+		if got := length(d); got != want {
+			t.Errorf("length(%d) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                          "",
+		"plain, with ümlaut and 語":  "plain, with ümlaut and 語",
+		"two\nlines\r":              `two\nlines\r`,
+		"\x1b[31mred":               `\x1b[31mred`,
+		"bad \xff utf-8":            `bad \xff utf-8`,
+		"turned \u202e round":       `turned \u202e round`,
+		"it's \"quoted\" \\ really": "it's \"quoted\" \\ really",
+	} {
+		if got := printable(s); got != want {
+			t.Errorf("printable(%q) = %q, want %q", s, got, want)
+		}
+	}
+	long := printable(strings.Repeat("ä", 1<<20))
+	if len(long) > 4096 || !strings.HasSuffix(long, "ä…") {
+		t.Errorf("a long text is cut to %d bytes, ends in %q", len(long), long[len(long)-8:])
+	}
+}
