@@ -14,3 +14,15 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{Prefix: "/etcd-watchdog", TTL: 60 * time.Second, Tickets: 16}
 }
+
+// minMargin is the least that is kept of a lease's life, however short the
+// lease. It is about two of etcd's default election timeouts: so long a leader
+// that was deposed without knowing it may go on acknowledging keepalives.
+const minMargin = 2 * time.Second
+
+// margin is the last part of a granted time to live in which the holder
+// already counts as having lost its claim: a sixth, at least minMargin. It pays
+// for what lies between the last check and the arrival of a request, for two
+// clocks that do not run alike, and for a deposed leader. A larger one would
+// cost the holder steps for want of two keepalives, which are a sixth apart.
+func margin(ttl time.Duration) time.Duration { return max(ttl/6, minMargin) }

@@ -45,8 +45,9 @@ type Store interface {
 	// Read is linearizable.
 	Read(ctx context.Context, prefix string) (Listing, error)
 	// Commit reports whether the conditions held. An error that wraps
-	// ErrRefused says that nothing happened; with any other error the
-	// transaction may have happened, or may still.
+	// ErrRefused, or ErrLeaseGone for a put on a lease that does not exist,
+	// says that nothing happened; with any other error the transaction may have
+	// happened, or may still.
 	Commit(ctx context.Context, txn Txn) (bool, error)
 }
 

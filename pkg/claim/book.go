@@ -1,0 +1,221 @@
+package claim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// Identity is what tickets say of the process that put them, for people.
+type Identity struct {
+	Host    string
+	Process int // process id
+	Version string
+}
+
+// Book is one process's tickets and what it remembers of them.
+//
+// Its methods are called by one goroutine, the work loop, except Run and Allow,
+// which any may call, and those of Held.
+type Book struct {
+	store   Store
+	leases  Leases
+	opts    Options
+	self    owner
+	session *Session
+	layout  layout
+	life    *lifetime
+	wake    chan struct{} // capacity 1: there may be something to renew
+
+	allowed struct {
+		sync.Mutex
+		until time.Time
+	}
+
+	held    *Held  // the last claim taken; perhaps lost, never given back
+	attempt ticket // the last take with an unknown outcome, nothing begun under it
+}
+
+// New returns the book of this process. A lease that the session remembers is
+// used again once it has been renewed; the session belongs to the book alone.
+func New(store Store, leases Leases, opts Options, self Identity, session *Session) *Book {
+	return &Book{
+		store:   store,
+		leases:  leases,
+		opts:    opts,
+		self:    owner{Host: self.Host, Process: self.Process, Version: self.Version},
+		session: session,
+		layout:  layoutOf(opts),
+		life:    &lifetime{boot: bootClock, lease: session.lease},
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+func (b *Book) roll(ctx context.Context) (roll, error) {
+	listing, err := b.store.Read(ctx, string(b.layout))
+	if err != nil {
+		return roll{}, fmt.Errorf("read the tickets: %w", err)
+	}
+	return b.layout.read(listing), nil
+}
+
+// heldTicket returns the ticket under which work may be done; a zero one if
+// there is none.
+func (b *Book) heldTicket() ticket {
+	if b.held == nil || b.held.Check() != nil {
+		return ticket{}
+	}
+	return b.held.ticket
+}
+
+// Read tells what the tickets say now. If this process has a lease of which it
+// is not certain that it lives, as after a resume, that is found out first: a
+// process is enrolled only by a lease that has just been acknowledged.
+func (b *Book) Read(ctx context.Context) (cluster.Claims, error) {
+	if lease := b.life.id(); lease != 0 && b.life.remaining(lease) <= 0 {
+		// That it cannot be renewed now is what Enrolled says; the loop tries on.
+		_ = b.renew(ctx)
+	}
+	r, err := b.roll(ctx)
+	if err != nil {
+		return cluster.Claims{}, err
+	}
+	lease := b.life.id()
+	claims := r.claims(lease, b.heldTicket())
+	claims.Enrolled = claims.Enrolled && b.life.remaining(lease) > 0
+	return claims, nil
+}
+
+// Unclaimed reports that no ticket of anybody exists, whole or busy: what a
+// watchdog without a book demands before it works in the fixed order.
+func (b *Book) Unclaimed(ctx context.Context) (bool, error) {
+	r, err := b.roll(ctx)
+	if err != nil {
+		return false, err
+	}
+	return len(r.all(func(t ticket) bool { return t.end != 0 })) == 0, nil
+}
+
+// enrolTries bounds how often one Enrol begins anew, because the lease ended
+// meanwhile or a put of an earlier Enrol landed.
+const enrolTries = 3
+
+// Enrol makes the book full, for that member. It grants a lease if there is
+// none that lives, and keeps its id before any ticket is put on it. Call it
+// whenever writes are accepted: for a full book it reads, and writes nothing.
+// ErrRefused under NOSPACE, if anything is missing; the tickets that exist can
+// be taken all the same.
+func (b *Book) Enrol(ctx context.Context, member cluster.MemberID) error {
+	if member == 0 {
+		return errors.New("enrol: the local member's id is not known yet")
+	}
+	var err error
+	for range enrolTries {
+		var full bool
+		full, err = b.enrol(ctx, member)
+		if full {
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrLeaseGone) {
+			break
+		}
+	}
+	if err == nil {
+		err = errors.New("the tickets below the prefix change all the time")
+	}
+	return fmt.Errorf("enrol: %w", err)
+}
+
+// enrol reports that no ticket is missing. It puts what is, after which the
+// next one finds the book full.
+func (b *Book) enrol(ctx context.Context, member cluster.MemberID) (full bool, err error) {
+	lease, err := b.livingLease(ctx)
+	if err != nil {
+		return false, err
+	}
+	r, err := b.roll(ctx)
+	if err != nil {
+		return false, err
+	}
+	missing := b.layout.enrolTxns(r, member, lease, b.opts.Tickets, b.self.value())
+	for _, txn := range append(b.layout.clearJunkTxns(r, lease), missing...) {
+		_, err := b.store.Commit(ctx, txn)
+		if errors.Is(err, ErrLeaseGone) {
+			b.life.forget(lease)
+		}
+		if err != nil {
+			return false, fmt.Errorf("put tickets: %w", err)
+		}
+	}
+	return len(missing) == 0, nil
+}
+
+// livingLease returns the lease, renewed if its life is not certain, or a new
+// one.
+func (b *Book) livingLease(ctx context.Context) (LeaseID, error) {
+	lease := b.life.id()
+	if lease != 0 && b.life.remaining(lease) > 0 {
+		return lease, nil
+	}
+	if lease != 0 {
+		err := b.renew(ctx)
+		if err == nil || !errors.Is(err, ErrLeaseGone) {
+			return lease, err
+		}
+	}
+	lease, err := b.leases.Grant(ctx, b.opts.TTL)
+	if err != nil {
+		return 0, fmt.Errorf("grant a lease: %w", err)
+	}
+	if err := b.session.save(lease); err != nil {
+		return 0, errors.Join(err, b.leases.Revoke(ctx, lease))
+	}
+	b.life.adopt(lease)
+	return lease, b.renew(ctx)
+}
+
+// ReleaseDoubtful gives back every busy ticket of this process that it does not
+// hold (rule 5). The caller has settled whatever may have been begun under
+// them: nothing runs any more, and nothing is on its way.
+func (b *Book) ReleaseDoubtful(ctx context.Context) error {
+	r, err := b.roll(ctx)
+	if err != nil {
+		return fmt.Errorf("give back a claim in doubt: %w", err)
+	}
+	for _, t := range r.doubtful(b.life.id(), b.heldTicket()) {
+		if t.is(b.attempt) {
+			b.attempt = ticket{}
+		}
+		if err := b.giveBack(ctx, t); err != nil {
+			return fmt.Errorf("give back a claim in doubt: %w", err)
+		}
+	}
+	return nil
+}
+
+// Leave ends the book for good: it revokes the lease, so that the others see at
+// once that nobody stands behind these tickets. For a process that no other
+// will resume; one that will be restarted just ends, and its tickets stay for
+// the TTL. Refused while a claim is held or in doubt.
+func (b *Book) Leave(ctx context.Context) error {
+	lease := b.life.id()
+	if lease == 0 {
+		return nil
+	}
+	r, err := b.roll(ctx)
+	if err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	if len(r.of(lease, ticket.busy)) > 0 {
+		return fmt.Errorf("leave: %w", ErrInDoubt)
+	}
+	if err := b.leases.Revoke(ctx, lease); err != nil {
+		return fmt.Errorf("leave: revoke the lease: %w", err)
+	}
+	b.life.forget(lease)
+	return b.session.save(0)
+}
