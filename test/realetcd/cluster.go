@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -47,8 +49,9 @@ type Cluster struct {
 	dial  *tls.Config
 
 	mu      sync.Mutex
-	members []*Member // those removed from the cluster too
-	made    int       // members ever made, for names
+	members []*Member
+	removed []*Member
+	made    int // members ever made, for names
 }
 
 // Launch starts the members in directories below dir and waits until each of
@@ -138,6 +141,12 @@ func (c *Cluster) makeMember() (*Member, error) {
 		DialTimeout: 5 * time.Second,
 		TLS:         c.dial,
 		Logger:      zap.NewNop(),
+		// A member that starts again is found soon, not after gRPC's default of
+		// one second and more.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.2, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})},
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("client of %s: %w", m.Name, err), m.releasePorts())
@@ -167,6 +176,7 @@ func (c *Cluster) arguments(m *Member, state string, initial []string) []string 
 		"--initial-cluster-token=" + c.token,
 		"--logger=zap",
 		"--log-outputs=stderr",
+		"--strict-reconfig-check=false", // else members can be added 5 s after a start only
 	}
 	if c.Config.QuotaBytes != 0 {
 		args = append(args, "--quota-backend-bytes="+strconv.FormatInt(c.Config.QuotaBytes, 10))
@@ -181,8 +191,15 @@ func (c *Cluster) arguments(m *Member, state string, initial []string) []string 
 	return args
 }
 
-// Members returns the members in the order in which they were made, also those
-// that were removed from the cluster since.
+// everyMember returns the removed ones too.
+func (c *Cluster) everyMember() []*Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Concat(c.members, c.removed)
+}
+
+// Members returns the members in the order in which they were made, without
+// those that were removed from the cluster since.
 func (c *Cluster) Members() []*Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -212,12 +229,17 @@ func (c *Cluster) Running() []*Member {
 // Close kills every member's process and waits until it is gone. Its error
 // names each that is left.
 func (c *Cluster) Close() error {
-	var errs []error
-	for _, m := range c.Members() {
-		if err := m.close(); err != nil {
-			errs = append(errs, fmt.Errorf("close %s: %w", m.Name, err))
-		}
+	members := c.everyMember()
+	errs := make([]error, len(members))
+	var closing sync.WaitGroup // all at once, or the last ones log that the first are gone
+	for i, m := range members {
+		closing.Go(func() {
+			if err := m.close(); err != nil {
+				errs[i] = fmt.Errorf("close %s: %w", m.Name, err)
+			}
+		})
 	}
+	closing.Wait()
 	return errors.Join(errs...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,9 @@ import (
 
 // stopPatience bounds how long a member may take to end in an orderly way.
 const stopPatience = 30 * time.Second
+
+// maxLineBytes is how much of a line of its log is shown.
+const maxLineBytes = 400
 
 // Member is one server of a cluster, running or not. Its methods may be called
 // from several goroutines.
@@ -69,14 +73,15 @@ func (m *Member) current() *process {
 }
 
 // Start runs the member, on its data directory and ports of before if it ran
-// before, and does not wait until it serves: AwaitReady does.
-func (m *Member) Start() error {
+// before, and does not wait until it serves: AwaitReady does. Further flags hold
+// for this run only, and before those of the configuration.
+func (m *Member) Start(flags ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := len(m.processes); n > 0 && m.processes[n-1].running() {
 		return fmt.Errorf("start %s: it runs already", m.Name)
 	}
-	p, err := startProcess(m.binary, m.args, m.LogPath)
+	p, err := startProcess(m.binary, slices.Concat(m.args, flags), m.LogPath)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m.Name, err)
 	}
@@ -104,9 +109,7 @@ func (m *Member) AwaitReady(ctx context.Context) error {
 var errEnded = errors.New("its process has ended")
 
 func (m *Member) ready(ctx context.Context) (bool, string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	status, err := m.client.Status(ctx, m.ClientURL)
+	status, err := m.status(ctx)
 	if err != nil {
 		return false, err.Error()
 	}
@@ -114,6 +117,15 @@ func (m *Member) ready(ctx context.Context) (bool, string) {
 	m.id = status.Header.MemberId
 	m.mu.Unlock()
 	return status.Leader != 0, "it answers but has no leader"
+}
+
+// statusTimeout bounds one look at a member.
+const statusTimeout = time.Second
+
+func (m *Member) status(ctx context.Context) (*clientv3.StatusResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return m.client.Status(ctx, m.ClientURL)
 }
 
 // whyEnded says how the latest run ended.
@@ -168,14 +180,24 @@ func (m *Member) signal(verb string, s syscall.Signal) error {
 	return nil
 }
 
-// LogTail returns the last lines of the member's log.
+// LogTail returns the last lines of the member's log, cut to a length that can
+// be read, without one for each write that was refused.
 func (m *Member) LogTail(lines int) string {
 	data, err := os.ReadFile(m.LogPath)
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	var tail []string
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(string(data)), "\n")) {
+		if strings.Contains(line, "failed to apply request") {
+			continue
+		}
+		if tail = append(tail, line[:min(len(line), maxLineBytes)]); len(tail) == lines {
+			break
+		}
+	}
+	slices.Reverse(tail)
+	return strings.Join(tail, "\n")
 }
 
 // close ends the process and gives back what the member holds.

@@ -5,7 +5,7 @@ import (
 )
 
 // tailLines is how much of each member's log a failed test shows.
-const tailLines = 25
+const tailLines = 15
 
 // Start is Launch in a test: the cluster lives in a temporary directory and
 // ends with the test, which fails if a process is left; if the test has
