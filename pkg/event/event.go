@@ -91,6 +91,7 @@ const (
 	DisarmFailed
 	DisarmRepeated // the alarm came back after a disarm
 	Healed         // writes are accepted again
+	WorkEnded      // a piece of work ended before its last step, and is decided anew
 	DryRunStep
 
 	// The reports themselves.
@@ -117,7 +118,7 @@ type Event struct {
 
 	ConfiguredBytes int64 // QuotaDiffers: the quota that the configuration names
 
-	BeforeBytes int64 // the file before the work; zero at its beginning
+	BeforeBytes int64 // the file before the work
 	Revision    int64
 	To          cluster.MemberID // whom the leadership moved to
 	Alarm       string           // NOSPACE, CORRUPT

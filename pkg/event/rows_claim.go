@@ -25,19 +25,19 @@ var claimRows = []Row{{
 	Remedy:   "While etcd refuses writes nothing is to be done: it is tried again as soon as they are accepted. Otherwise follow the error; most often the user lacks the root role.",
 }, {
 	Kind: ClaimTaken, Name: "claim_taken", Level: Info, ID: "d01afd62b96a4607be39cf3b65b813f4",
-	Facts:    facts(job, member, tickets),
+	Facts:    facts(job, member, reason),
 	sentence: func(e Event) string { return "Took the claim to work on " + who(e) },
 	Meaning:  "From here on no other watchdog begins work on any member, until the claim is given back.",
 	Remedy:   "Nothing is to be done.",
 }, {
 	Kind: ClaimGivenBack, Name: "claim_given_back", Level: Info, ID: "b70f95f427b24de58326b013139340d0",
-	Facts:    facts(job, member, tickets, took),
+	Facts:    facts(job, took),
 	sentence: func(e Event) string { return "Gave the claim back after " + length(e.Took) },
 	Meaning:  "The work under the claim is over; another watchdog may take it.",
 	Remedy:   "Nothing is to be done.",
 }, {
 	Kind: ClaimLost, Name: "claim_lost", Level: Warning, ID: "c94ca4581bae4a4199e603fe89243bda",
-	Facts: facts(job, member, took, errorText),
+	Facts: facts(job, member, errorText),
 	sentence: func(e Event) string {
 		return "Lost the claim during the work on " + who(e) + ", no further step is begun"
 	},
@@ -45,7 +45,7 @@ var claimRows = []Row{{
 	Remedy:  "If it happens once, nothing is to be done. If it goes on, the leader stalls for longer than claim.ttl allows: look for a slow disk, or raise claim.ttl.",
 }, {
 	Kind: TicketInDoubt, Name: "ticket_in_doubt", Level: Warning, ID: "ed89e13dbf0646eab77542585ba6868f",
-	Facts: facts(member, detail),
+	Facts: facts(job, member),
 	sentence: func(Event) string {
 		return "Holds the claim without remembering why, observes until that is settled, then gives it back"
 	},
@@ -54,7 +54,7 @@ var claimRows = []Row{{
 	hint:    "if it lasts, see the log of etcd on that host",
 }, {
 	Kind: WithoutClaim, Name: "without_claim", Level: Notice, ID: "d73b964d508c4bc4be7b872c0eaa2400",
-	Facts:    facts(member, reason, detail),
+	Facts:    facts(job, member, reason, detail),
 	sentence: func(e Event) string { return "Works on " + who(e) + " without a claim" },
 	Meaning:  "Either the cluster has one voter only, so that there is nobody to wait for; or etcd refused writes before any watchdog could put tickets there, and the watchdogs go one after the other in the order of the member ids.",
 	Remedy:   "Nothing is to be done. Do not defragment a member by hand meanwhile.",

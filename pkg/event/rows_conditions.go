@@ -121,9 +121,9 @@ var conditionRows = []Row{{
 	Remedy:   "Nothing is to be done. An alarm, or a file above thresholds.urgent-at, does not wait.",
 }, {
 	Kind: StallBudget, Name: "stall_budget", Level: Info, ID: "b277710fb33040a1936672de1c575504",
-	Facts: facts(ofFile, expected),
+	Facts: ofFile,
 	sentence: func(e Event) string {
-		return fmt.Sprintf("Work on %s would block it for about %s, longer than maintenance.stall-budget allows", who(e), length(e.Expected))
+		return "Work on " + who(e) + " would block it for longer than maintenance.stall-budget allows"
 	},
 	Meaning: "A defragmentation blocks its member as long as it runs. This one is predicted to take longer than voluntary work may.",
 	Remedy:  "Configure maintenance.windows in which longer work is welcome, or raise maintenance.stall-budget. Otherwise it is done when the file passes thresholds.urgent-at.",
@@ -137,10 +137,10 @@ var conditionRows = []Row{{
 	Kind: WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",
 	Facts: facts(claimHolder, ofMember),
 	sentence: func(e Event) string {
-		if e.Holder == "" {
-			return "Waiting for the claim: only one member is worked on at a time"
+		if e.Holder == "" || e.Detail != "" {
+			return "Waits for the claim"
 		}
-		return "Waiting for the claim, which " + e.Holder + " holds: only one member is worked on at a time"
+		return "Waits for the claim, which " + e.Holder + " holds"
 	},
 	Meaning: "Another watchdog works on a member. This one goes on when that is done, or when the claim of a dead holder has expired.",
 	Remedy:  "Nothing is to be done. If it lasts, look at the journal of the holder.",

@@ -19,13 +19,13 @@ var processRows = []Row{{
 	Remedy:   "Nothing is to be done. While it is stopped, a member that fills up is looked after by the watchdogs of the other hosts, if there are any.",
 }, {
 	Kind: PollFailed, Name: "poll_failed", Level: Warning, ID: "8afe6462e6e642e4838b79cf82702bc2",
-	Facts:    facts(took, errorText),
+	Facts:    facts(errorText),
 	sentence: func(Event) string { return "A poll failed, the next one follows" },
 	Meaning:  "One round of looking, deciding and acting ended early. Nothing is left half done that the next round could not take up.",
 	Remedy:   "If it happens once, nothing is to be done. If it goes on, follow the error: most often the endpoint is wrong, etcd is not running, or a certificate or the user's rights do not fit.",
 }, {
 	Kind: Polled, Name: "polled", Level: Debug, ID: "94c459d3567245b0b5173f9c75c3da7e",
-	Facts:    facts(reason, took, detail),
+	Facts:    facts(member, sizes, reason, took, detail),
 	sentence: func(e Event) string { return "Looked at the cluster" + because(e) },
 	Meaning:  "One round of looking and deciding. The reason says why nothing had to be done, or what was.",
 	Remedy:   "Nothing is to be done. These entries are written only with log.level debug.",

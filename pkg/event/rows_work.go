@@ -11,7 +11,7 @@ var piece = facts(job, member, sizes)
 // workRows: what is done to the cluster.
 var workRows = []Row{{
 	Kind: Adopted, Name: "adopted", Level: Notice, ID: "cf2aa538ca084fe7a66f7c2cf7a4e5bc",
-	Facts: facts(member, sizes, reason, detail),
+	Facts: facts(job, member, reason, detail),
 	sentence: func(e Event) string {
 		return "Takes over the work on " + who(e) + ", which its own watchdog does not do"
 	},
@@ -88,7 +88,7 @@ var workRows = []Row{{
 	Remedy:   "Follow the error. Usual causes: the user lacks the root role, or the data directory has no room for a second copy of the data in use.",
 }, {
 	Kind: DefragmentationSettled, Name: "defragmentation_settled", Level: Notice, ID: "c4fa6f18b8af4bcdb2f04b508d3106eb",
-	Facts: facts(piece, beforeBytes, took, detail),
+	Facts: facts(piece, took, detail),
 	sentence: func(e Event) string {
 		return fmt.Sprintf("It is settled after %s that no defragmentation of %s is running", length(e.Took), who(e))
 	},
@@ -96,13 +96,13 @@ var workRows = []Row{{
 	Remedy:  "Nothing is to be done.",
 }, {
 	Kind: AlarmDisarmed, Name: "alarm_disarmed", Level: Notice, ID: "163eec8cd660477a82bb4a6c66443393",
-	Facts:    facts(job, member, alarm, took, detail),
+	Facts:    facts(job, member, alarm, detail),
 	sentence: func(e Event) string { return fmt.Sprintf("Disarmed the %s of %s", alarmName(e), who(e)) },
 	Meaning:  "The alarm is off the list. When it was the last one, etcd accepts writes again.",
 	Remedy:   "Nothing is to be done.",
 }, {
 	Kind: DisarmFailed, Name: "disarm_failed", Level: Warning, ID: "a3258cad586f4d26823069b1d1ae6f2a",
-	Facts: facts(job, member, alarm, took, errorText),
+	Facts: facts(job, member, alarm, errorText),
 	sentence: func(e Event) string {
 		return fmt.Sprintf("Could not disarm the %s of %s, decides anew", alarmName(e), who(e))
 	},
@@ -110,9 +110,9 @@ var workRows = []Row{{
 	Remedy:  "If it happens once, nothing is to be done. If it goes on, follow the error: the user may lack the root role, or the cluster may have lost its quorum.",
 }, {
 	Kind: DisarmRepeated, Name: "disarm_repeated", Level: Warning, ID: "376844afdb174331911da77e81a502b3",
-	Facts: facts(member, alarm, took, detail),
+	Facts: facts(took, detail),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("The %s of %s came back %s after it was disarmed", alarmName(e), who(e), length(e.Took))
+		return fmt.Sprintf("The alarm came back %s after it was disarmed", length(e.Took))
 	},
 	Meaning: "Something fills the database as fast as it is emptied, or a file was over its quota without being seen. The watchdog defragments again, and then waits longer between its tries.",
 	Remedy:  "Find the writer that fills the database and slow it down, or raise --quota-backend-bytes on every member.",
@@ -126,8 +126,14 @@ var workRows = []Row{{
 	Meaning: "No alarm is listed any more.",
 	Remedy:  "Nothing is to be done. To keep it from happening again, find out what filled the database.",
 }, {
+	Kind: WorkEnded, Name: "work_ended", Level: Info, ID: "c2251dadbd714c9a88b28d08a7748193",
+	Facts:    facts(job, member, reason, errorText),
+	sentence: func(e Event) string { return "The work on " + who(e) + " ended before its last step, decides anew" },
+	Meaning:  "A step failed, or the look before it showed that it does not fit any more. What was done stays done, and the next poll decides from there.",
+	Remedy:   "Nothing is to be done, if the next poll goes on. A step that failed has an entry of its own, with the same job.",
+}, {
 	Kind: DryRunStep, Name: "dry_run_step", Level: Notice, ID: "3c8e99e27d244fc3b01dd518fba9594d",
-	Facts:    facts(member, step, reason),
+	Facts:    facts(job, member, step, reason),
 	sentence: func(e Event) string { return "Dry run: would " + e.Step + because(e) },
 	Meaning:  "With --dry-run nothing is changed. This is the step that would be done now.",
 	Remedy:   "Nothing is to be done. Without --dry-run the same step is carried out.",
