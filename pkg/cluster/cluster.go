@@ -87,8 +87,15 @@ const DefaultQuotaBytes = 2 << 30
 
 // Quota is the limit on the size of one member's database file.
 type Quota struct {
-	Bytes  int64 // negative: no quota
-	Source QuotaSource
+	Bytes           int64 // negative: no quota
+	Source          QuotaSource
+	ConfiguredBytes int64 // quota-backend-bytes in our configuration, whatever Source is; 0: not set
+}
+
+// Conflict reports that the member itself says another quota than our
+// configuration does. The member is right.
+func (q Quota) Conflict() bool {
+	return q.Source == QuotaLearnt && q.ConfiguredBytes != 0 && q.ConfiguredBytes != q.Bytes
 }
 
 // Unlimited reports that the member has no quota at all.

@@ -9,6 +9,7 @@ type Options struct {
 	Cert, Key          string // files, PEM; both or neither
 	InsecureSkipVerify bool
 	User               string
+	Password           string // of a person's command line; a configuration names a file instead
 	PasswordFile       string // its first line is the password; the line end is not part of it
 
 	DialTimeout       time.Duration
