@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -209,34 +208,23 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
 }
 
-var endpoint = text("one URL of a member, such as http://127.0.0.1:2379 or https://db1.example.org:2379", func(s string) bool {
+var endpoint = text("one URL of a member with its port, such as http://127.0.0.1:2379", func(s string) bool {
 	u, ok := readURL(s)
-	if !ok {
-		return false
-	}
-	if u.Scheme == "unix" {
-		return u.Host+u.Path != "" && u.RawQuery == ""
-	}
-	return isHTTP(u) && u.Port() != "" && u.Path == "" && u.RawQuery == ""
+	return ok && u.Path == ""
 })
 
-var metricsURL = text(`a URL with its path, such as http://127.0.0.1:2381/metrics, or ""`, func(s string) bool {
-	if s == "" {
-		return true
-	}
-	u, ok := readURL(s)
-	return ok && isHTTP(u) && strings.Trim(u.Path, "/") != ""
+var metricsURL = text(`a URL with its port, such as http://127.0.0.1:2381, or ""`, func(s string) bool {
+	_, ok := readURL(s)
+	return s == "" || ok
 })
 
-// readURL refuses what no URL of ours has: a user, a password, a fragment, and
-// the comma of a list.
+// readURL refuses what no URL of ours has: a user, a password, a query, a
+// fragment, and the comma of a list.
 func readURL(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
-	ok := err == nil && u.User == nil && !strings.ContainsAny(s, ",#@ ") && printable(s)
-	return u, ok
-}
-
-func isHTTP(u *url.URL) bool {
-	port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16)
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && err == nil && port > 0
+	if err != nil || strings.ContainsAny(s, ",?#@ ") || !printable(s) {
+		return nil, false
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return u, err == nil && port > 0 && u.Hostname() != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
