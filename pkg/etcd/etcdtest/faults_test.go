@@ -91,6 +91,23 @@ func TestKilledMemberForgetsItsCountersAndItsDefragmentation(t *testing.T) {
 	})
 }
 
+func TestRestartEndsWhateverTheMemberWasAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(DefaultConfig(3))
+		for range 2 {
+			go func() { _ = c.Operator(1).Do(context.Background(), defragment(2)) }()
+		}
+		synctest.Wait()
+		c.Kill(2)
+		c.Start(2, 0) // at once: what the dead process had begun would end later
+		time.Sleep(time.Minute)
+		if n := c.History().Defragmentations()[2]; n != 0 {
+			t.Errorf("%d defragmentations ended, want none:\n%s", n, c.History())
+		}
+		do(t, c, defragment(2))
+	})
+}
+
 func TestRequestToASuspendedMemberLandsWhenItIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(DefaultConfig(3))

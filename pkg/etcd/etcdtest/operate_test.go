@@ -52,6 +52,9 @@ func TestDefragmentationBlocksStatusAndNotMetrics(t *testing.T) {
 		if err := c.Put(t.Context(), 1, 1); err != nil {
 			t.Errorf("put through another member: %v", err)
 		}
+		if m, _ := c.View().Member(2); m.AppliedIndex == m.RaftIndex {
+			t.Error("a blocked member applies")
+		}
 		time.Sleep(70 * time.Second)
 		if m := observe(t, c, 2); m.Contact != cluster.Answered || m.AppliedIndex != m.RaftIndex {
 			t.Errorf("afterwards %+v, want an answer, caught up", m)
@@ -150,6 +153,9 @@ func TestLeadershipMovesToVotersOnlyAndFromTheLeaderOnly(t *testing.T) {
 		if got := c.View().Leader(); got != 3 {
 			t.Errorf("leader %s, want 3", got)
 		}
+		if term := c.View().Members[0].RaftTerm; term != 3 {
+			t.Errorf("term %d, want the one after 2", term)
+		}
 	})
 }
 
@@ -175,6 +181,9 @@ func TestDoneAlreadyIsSuccess(t *testing.T) {
 			do(t, c, cluster.Step{Kind: cluster.StepCompact, Member: 1, Revision: firstRevision})
 			do(t, c, disarm(1))
 			do(t, c, defragment(2))
+		}
+		if n := len(c.History().Of(CompactBegin, Disarmed)); n != 1 {
+			t.Errorf("%d effects besides the defragmentations, want the one compaction:\n%s", n, c.History())
 		}
 	})
 }
