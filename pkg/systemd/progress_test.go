@@ -1,0 +1,100 @@
+package systemd
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watched runs a Progress in a bubble, lets the loop do its part, and returns
+// the seconds at which pings were sent and at which the loop was overdue (-1:
+// never).
+func watched(t *testing.T, interval, until time.Duration, loop func(p *Progress, start time.Time)) (pings []int, overdue int) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		since := func() int { return int(time.Since(start) / time.Second) }
+		p := NewProgress(30*time.Second, func() { pings = append(pings, since()) })
+		ctx, cancel := context.WithTimeout(t.Context(), until)
+		defer cancel()
+		var running sync.WaitGroup
+		running.Go(func() { p.Run(ctx, interval) })
+		running.Go(func() { loop(p, start) })
+		overdue = -1
+		select {
+		case <-p.Overdue():
+			overdue = since()
+		case <-ctx.Done():
+		}
+		cancel()
+		running.Wait()
+	})
+	return pings, overdue
+}
+
+func TestProgress(t *testing.T) {
+	const s = time.Second
+	for name, c := range map[string]struct {
+		interval time.Duration
+		loop     func(p *Progress, start time.Time)
+		pings    []int
+		overdue  int
+	}{
+		"a loop in time is pinged for": {
+			interval: 60 * s,
+			loop: func(p *Progress, _ time.Time) {
+				for range 12 {
+					p.Extend(time.Now().Add(15 * s))
+					time.Sleep(10 * s)
+				}
+			},
+			pings: []int{20, 40, 60, 80, 100}, overdue: -1,
+		},
+		"a loop that hangs is not, and is overdue after the grace": {
+			interval: 60 * s,
+			loop:     func(p *Progress, _ time.Time) { p.Extend(time.Now().Add(25 * s)) },
+			pings:    []int{20}, overdue: 55,
+		},
+		"a step in flight extends up to its own deadline": {
+			interval: 60 * s,
+			loop:     func(p *Progress, _ time.Time) { p.Extend(time.Now().Add(75 * s)) },
+			pings:    []int{20, 40, 60}, overdue: 105,
+		},
+		"an earlier time than the one before counts at once": {
+			interval: 60 * s,
+			loop: func(p *Progress, start time.Time) {
+				p.Extend(start.Add(1000 * s))
+				time.Sleep(50 * s)
+				p.Extend(start.Add(55 * s))
+			},
+			pings: []int{20, 40}, overdue: 85,
+		},
+		"late but within the grace is no hang": {
+			interval: 60 * s,
+			loop: func(p *Progress, start time.Time) {
+				p.Extend(start.Add(30 * s))
+				time.Sleep(55 * s)
+				p.Extend(start.Add(500 * s))
+			},
+			pings: []int{20, 60, 80, 100}, overdue: -1,
+		},
+		"without pings a hang is seen all the same": {
+			loop:    func(p *Progress, _ time.Time) { p.Extend(time.Now().Add(25 * s)) },
+			overdue: 55,
+		},
+		"a loop that never begins is overdue": {
+			interval: 60 * s,
+			loop:     func(*Progress, time.Time) {},
+			overdue:  30,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pings, overdue := watched(t, c.interval, 119*s, c.loop)
+			if !slices.Equal(pings, c.pings) || overdue != c.overdue {
+				t.Errorf("pings at %v, overdue at %d; want %v, %d", pings, overdue, c.pings, c.overdue)
+			}
+		})
+	}
+}
