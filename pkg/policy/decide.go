@@ -50,9 +50,12 @@ func wait(o obstacle) Decision {
 func (w world) doubtful() Decision {
 	d := Decision{Reason: DefragmentationUnknown, Detail: "an earlier claim of this host may still be in use"}
 	if len(w.memory.Doubts) > 0 {
-		d.Member = w.memory.Doubts[0].Member
-		m, _ := w.view.Member(d.Member)
-		d.Detail = fmt.Sprintf("a defragmentation of member %s may still be running", name(m))
+		doubt := w.memory.Doubts[0]
+		m, _ := w.view.Member(doubt.Member)
+		d.Member, d.Detail = doubt.Member, fmt.Sprintf("a defragmentation of member %s may still be running", name(m))
+		if doubt.Cause != "" {
+			d.Detail += ": " + doubt.Cause
+		}
 	}
 	return d
 }

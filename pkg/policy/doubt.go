@@ -15,6 +15,8 @@ type Doubt struct {
 	Closed time.Time        // when the connection that carried it was known to be closed
 	Quiet  int              // looks in a row, after delivery, at which nothing was running
 	Last   time.Time        // the last of them
+	Job    string           // the work that the request was part of; empty after a restart
+	Cause  string           // how the outcome came to be unknown; empty after a restart
 }
 
 const (

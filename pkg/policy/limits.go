@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
 
 // Share is a part of a member's own quota: 0.8 is 80 %.
 type Share float64
@@ -25,6 +29,10 @@ type Limits struct {
 	UnreachableGrace time.Duration // under NOSPACE a voter absent for longer is left out of "every voter"
 	PollInterval     time.Duration // between two looks at a calm cluster
 	MinPollInterval  time.Duration // between two looks under NOSPACE
+
+	// For one pass that a person has asked for.
+	Only      cluster.MemberID // work on this member alone; 0: on all
+	Immediate bool             // voluntary work without cooldown, window and stall budget
 }
 
 // DefaultLimits returns the limits that hold where nothing is configured.

@@ -124,7 +124,7 @@ func (w world) reducible(returned bool) []cluster.Member {
 	var targets []cluster.Member
 	for _, m := range w.present() {
 		q := w.quota(m)
-		if m.Contact != cluster.Answered || !atLeast(m.ReclaimableBytes(), q, worthwhile) && !w.stillCompacting(m) {
+		if m.Contact != cluster.Answered || !w.asked(m) || !atLeast(m.ReclaimableBytes(), q, worthwhile) && !w.stillCompacting(m) {
 			continue
 		}
 		if returned || atLeast(m.SizeBytes, q, w.limits.DisarmBelow) {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,17 +12,17 @@ import (
 // reason for which work that is due waits.
 func (w world) standing(d Decision) []Condition {
 	var all []Condition
-	add := func(reason Reason, member cluster.MemberID, format string, args ...any) {
-		all = append(all, Condition{reason, member, fmt.Sprintf(format, args...)})
+	add := func(reason Reason, member cluster.MemberID, detail string) {
+		all = append(all, Condition{reason, member, detail})
 	}
 	for _, kind := range []cluster.AlarmKind{cluster.AlarmNoSpace, cluster.AlarmCorrupt} {
 		if ids := w.alarmed(kind); len(ids) > 0 {
 			reason := map[cluster.AlarmKind]Reason{cluster.AlarmNoSpace: NospaceArmed, cluster.AlarmCorrupt: CorruptArmed}[kind]
-			add(reason, 0, "listed for member %s", strings.Join(ids, ", "))
+			add(reason, 0, "listed for member "+strings.Join(ids, ", "))
 		}
 	}
 	if learner, full := w.fullLearner(); full {
-		add(LearnerFull, learner.ID, "its file takes %s of a quota of %s", cluster.FormatBytes(learner.SizeBytes), cluster.FormatBytes(learner.Quota.Bytes))
+		add(LearnerFull, learner.ID, "")
 	}
 	for _, m := range w.view.Members {
 		w.ofMember(m, add)
@@ -35,25 +34,24 @@ func (w world) standing(d Decision) []Condition {
 }
 
 // ofMember adds the conditions of one member.
-func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, string, ...any)) {
+func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, string)) {
 	switch {
 	case m.Contact == cluster.Mismatched:
-		add(IdentityMismatch, m.ID, "%s", m.Problem)
+		add(IdentityMismatch, m.ID, m.Problem)
 		return
 	case m.Contact == cluster.Silent:
 		// While somebody works, a member that does not answer is most likely the
 		// one that is being defragmented.
 		if w.view.Claims.Holder == "" {
-			add(MemberUnreachable, m.ID, "%s", m.Problem)
+			add(MemberUnreachable, m.ID, m.Problem)
 		}
 		return
 	case !m.Quota.Trusted():
-		add(QuotaAssumed, m.ID, "%s, since neither the member nor the configuration says", cluster.FormatBytes(m.Quota.Bytes))
+		add(QuotaAssumed, m.ID, "neither the member nor the configuration says what its quota is")
 		return
 	}
 	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
-		add(NearQuota, m.ID, "its file takes %s, %.0f %% of a quota of %s",
-			cluster.FormatBytes(m.SizeBytes), 100*m.Usage(), cluster.FormatBytes(m.Quota.Bytes))
+		add(NearQuota, m.ID, "")
 	}
 }
 

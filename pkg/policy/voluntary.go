@@ -30,7 +30,7 @@ func (w world) voluntary() Decision {
 		if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
 			rest = Decision{Reason: NearQuota, Member: m.ID}
 		}
-		if atLeast(m.SizeBytes, m.Quota, w.limits.DefragmentAt) {
+		if w.asked(m) && atLeast(m.SizeBytes, m.Quota, w.limits.DefragmentAt) {
 			targets = append(targets, m)
 		}
 	}
@@ -85,9 +85,6 @@ func (w world) firstWilling(targets []cluster.Member) Decision {
 // unwilling returns why a member is better left alone for now.
 func (w world) unwilling(m cluster.Member) *obstacle {
 	if !w.worth(m) {
-		if atLeast(m.InUseBytes, m.Quota, w.limits.DisarmBelow) {
-			return &obstacle{LiveDataTooLarge, m.ID, w.futile(m)}
-		}
 		return &obstacle{NothingToReclaim, m.ID, fmt.Sprintf("a defragmentation of member %s would win %s, less than it is worth",
 			name(m), cluster.FormatBytes(m.ReclaimableBytes()))}
 	}
@@ -96,7 +93,7 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 			return &obstacle{OutsideWindow, m.ID, fmt.Sprintf("member %s leads and the leadership cannot be moved away; that is left to a maintenance window", name(m))}
 		}
 	}
-	if w.urgent(m) {
+	if w.urgent(m) || w.limits.Immediate {
 		return nil
 	}
 	return w.badTime(m)
@@ -134,6 +131,11 @@ func (w world) worth(m cluster.Member) bool {
 
 func (w world) inWindow() bool {
 	return slices.ContainsFunc(w.limits.Windows, func(win Window) bool { return win.Open(w.now) })
+}
+
+// asked reports that a member is among those to be worked on at all.
+func (w world) asked(m cluster.Member) bool {
+	return w.limits.Only == 0 || w.limits.Only == m.ID
 }
 
 // urgent reports that work on a member does not wait for a better time.

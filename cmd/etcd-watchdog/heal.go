@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// healFlags are the flags of heal.
+type healFlags struct {
+	connection
+	config string
+	member string
+	now    bool
+	dry    bool
+	within time.Duration
+}
+
+func newHeal() *cobra.Command {
+	var f healFlags
+	cmd := &cobra.Command{
+		Use:   "heal",
+		Short: "Heal the cluster once, now",
+		Long: `heal does what the daemon would do, under the same claim and the same rules, and
+ends when the cluster is healthy or when waiting would not help. Beside a running
+daemon it takes part with tickets of its own; while etcd refuses writes it can
+get none, and then it watches the daemons work and says what came of it.
+
+Exit status: 0 healthy or healed, 1 not.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.heal(cmd) },
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.config, "config", config.DefaultPath, "configuration `file`")
+	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `id`")
+	cmd.Flags().BoolVar(&f.now, "now", false, "ignore windows, cooldown and stall budget, never the safety rules")
+	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "report the first steps that would be done, and do none")
+	cmd.Flags().DurationVar(&f.within, "within", 30*time.Minute, "give up waiting after this `time`; a step in flight is finished")
+	return cmd
+}
+
+func (f *healFlags) heal(cmd *cobra.Command) error {
+	c, err := loadConfig(f.config, cmd.Flags().Changed("config"))
+	if err != nil {
+		return err
+	}
+	if err := f.apply(cmd, &c.Etcd); err != nil {
+		return err
+	}
+	if f.member != "" {
+		if c.Limits.Only, err = cluster.ParseMemberID(f.member); err != nil {
+			return usageError(fmt.Errorf("--member: %w", err))
+		}
+	}
+	c.Limits.Immediate = f.now
+	recorder, err := newLogger(c.Log, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closeLogger(recorder)
+	p, err := build(c, recorder, claim.NewEphemeralSession(), f.dry)
+	if err != nil {
+		return err
+	}
+	defer p.cluster.Close()
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	return p.healOnce(ctx, f.within)
+}
+
+// healOnce runs one pass and tells in the error why it did not end well.
+func (p *program) healOnce(ctx context.Context, within time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if p.book != nil {
+		go p.book.Run(background)
+	}
+	go p.progress.Run(background, 0)
+	type result struct {
+		healthy bool
+		last    policy.Decision
+	}
+	done := make(chan result, 1)
+	go func() {
+		healthy, last := p.dog.Heal(bounded)
+		done <- result{healthy, last}
+	}()
+	select {
+	case <-p.progress.Overdue():
+		return p.hung()
+	case r := <-done:
+		if p.book != nil {
+			p.leave(background)
+		}
+		if r.healthy {
+			return nil
+		}
+		return unhealed(bounded, r.last)
+	}
+}
+
+// leave gives this process's tickets up, so that nobody waits for them.
+func (p *program) leave(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, p.config.Etcd.RequestTimeout)
+	defer cancel()
+	if err := p.book.Leave(bounded); err != nil && !errors.Is(err, context.Canceled) {
+		p.recorder.Record(event.Event{Kind: event.PollFailed, Error: fmt.Sprintf("the tickets of this process stay until their lease ends: %v", err)})
+	}
+}
+
+// unhealed says why the cluster is not healed.
+func unhealed(ctx context.Context, d policy.Decision) error {
+	why := string(d.Reason)
+	if d.Detail != "" {
+		why = d.Detail + " (" + why + ")"
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("not healed within the time of --within; the last reason to wait: %s", why)
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped before the cluster was healed; the last reason to wait: %s", why)
+	default:
+		return fmt.Errorf("not healed: %s", why)
+	}
+}

@@ -1,0 +1,132 @@
+// Command etcd-watchdog keeps an etcd cluster away from its quota: it compacts,
+// defragments and disarms, one member at a time.
+//
+// This package is flags, signals, exit codes and wiring, and nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Set by the linker; see the Makefile.
+var (
+	version = "devel"
+	commit  = ""
+)
+
+// Exit statuses. A usage or configuration error has one of its own, which
+// systemd does not restart; Go's own 2 (a panic, SIGABRT) must be restarted.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 64 // sysexits.h: EX_USAGE
+	exitConfig = 78 // sysexits.h: EX_CONFIG
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
+
+// exitError is an error with an exit status. Without one, a message has been
+// printed already.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(err error) error  { return &exitError{exitUsage, err} }
+func configError(err error) error { return &exitError{exitConfig, err} }
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitFailed, err}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(stderr, "etcd-watchdog: %v\n", exit.err)
+	}
+	if exit.status == exitUsage {
+		fmt.Fprintln(stderr, "Run `etcd-watchdog --help` for the commands and their flags.")
+	}
+	return exit.status
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "etcd-watchdog",
+		Short: "Keeps an etcd cluster away from its quota",
+		Long: `etcd-watchdog runs next to every member of an etcd cluster. When the database
+nears its quota, or etcd refuses writes with NOSPACE, the watchdogs compact,
+defragment and disarm, one member at a time, and say in the journal what they
+did and why.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noArguments,
+		RunE:              func(*cobra.Command, []string) error { return usageError(errors.New("which command?")) },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	root.AddCommand(newRun(), newHeal(), newCheckConfig(), newVersion())
+	return root
+}
+
+// noArguments refuses what is neither a command nor a flag.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError(fmt.Errorf("%s: unexpected %q", cmd.CommandPath(), args[0]))
+	}
+	return nil
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program, of Go and of the etcd client",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fmt.Fprintf(cmd.OutOrStdout(), "etcd-watchdog %s\ncommit %s\n%s\netcd client %s\n",
+				version, orUnknown(commit), runtime.Version(), orUnknown(clientVersion()))
+			return nil
+		},
+	}
+}
+
+// clientVersion is the version of the etcd client that is linked in.
+func clientVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == "go.etcd.io/etcd/client/v3" {
+			return dep.Version
+		}
+	}
+	return ""
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}

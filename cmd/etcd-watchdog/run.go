@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/systemd"
+)
+
+// memoryLimit is a soft limit for Go's heap. The daemon needs a fraction of it;
+// it keeps garbage from piling up in a process that runs for years beside etcd.
+const memoryLimit = 16 << 20
+
+func newRun() *cobra.Command {
+	var path string
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Watch the cluster and heal it: the daemon",
+		Long: `run is what the systemd unit starts. It polls the members' status, and when the
+database nears its quota or etcd refuses writes it compacts, defragments and
+disarms, one member at a time, under a claim in etcd.
+
+Exit status: 0 stopped on request, 1 failed while running, 78 configuration.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(path, cmd.Flags().Changed("config"))
+			if err != nil {
+				return err
+			}
+			return daemon(cmd, c, dry)
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", config.DefaultPath, "configuration `file`")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "report the steps that would be done, and do none")
+	return cmd
+}
+
+// daemon runs until a signal, and then until what is in flight has ended.
+func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
+	interval, err := systemd.WatchdogInterval()
+	if err != nil {
+		return configError(err)
+	}
+	if err := c.CheckWatchdog(interval); err != nil {
+		return configError(err)
+	}
+	session, warning, err := openSession()
+	if err != nil {
+		return err
+	}
+	recorder, err := newLogger(c.Log, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closeLogger(recorder)
+	p, err := build(c, recorder, session, dry)
+	if err != nil {
+		return err
+	}
+	defer p.cluster.Close()
+	debug.SetMemoryLimit(memoryLimit)
+	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: warning})
+
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	return p.supervise(ctx, interval)
+}
+
+// supervise runs the loop beside what keeps it honest. It returns when the loop
+// has ended, or when the loop hangs.
+func (p *program) supervise(ctx context.Context, interval time.Duration) error {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go p.progress.Run(background, interval)
+	if p.book != nil {
+		go p.book.Run(background)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.dog.Run(ctx)
+	}()
+	// Ready does not wait for etcd: a cluster that is down is what the status
+	// line tells, and no reason for systemd to call the start failed.
+	if err := p.notifier.Ready(); err != nil {
+		p.recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
+	}
+	select {
+	case <-ended:
+	case <-p.progress.Overdue():
+		return p.hung()
+	case <-ctx.Done():
+		return p.stop(ended)
+	}
+	return nil
+}
+
+// stopEvery is how often the service manager is asked for more time.
+const stopEvery = 10 * time.Second
+
+// stop waits for the loop to end: a defragmentation that has begun goes on in
+// the server whatever we do, and is waited for. A second signal ends the wait.
+func (p *program) stop(ended <-chan struct{}) error {
+	p.notifier.Stopping()
+	p.recorder.Record(event.Event{Kind: event.Stopping})
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
+	ticker := time.NewTicker(stopEvery)
+	defer ticker.Stop()
+	for {
+		p.notifier.ExtendTimeout(3 * stopEvery)
+		select {
+		case <-ended:
+			return nil
+		case <-p.progress.Overdue():
+			return p.hung()
+		case <-again:
+			return errors.New("stopped by a second signal while work was in flight; what runs in the server goes on, and the claim stays with this host until a restart settles it or its lease ends")
+		case <-ticker.C:
+		}
+	}
+}
+
+// hung ends a process whose loop makes no progress, with a status that systemd
+// restarts, and shows where it hangs.
+func (p *program) hung() error {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return fmt.Errorf("the loop makes no progress any more; ending, so that the service manager starts anew\n\n%s", stacks)
+}

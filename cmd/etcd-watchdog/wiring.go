@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/systemd"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
+)
+
+const (
+	defaultRuntimeDirectory = "/run/etcd-watchdog"
+	// closeWithin is how long the last entries may take to be written.
+	closeWithin = 2 * time.Second
+)
+
+// loadConfig reads the file; without one at the default path the defaults hold.
+func loadConfig(path string, named bool) (config.Config, error) {
+	c, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return config.Default(), nil
+	}
+	if err != nil {
+		return config.Config{}, configError(err)
+	}
+	return c, nil
+}
+
+// newLogger returns the recorder that the configuration asks for.
+func newLogger(log config.Log, stderr io.Writer) (*event.Logger, error) {
+	least, err := event.ParseLevel(log.Level)
+	if err != nil {
+		return nil, configError(fmt.Errorf("log.level: %w", err))
+	}
+	format := log.Format
+	if format == "auto" {
+		format = "text"
+		if systemd.StderrIsJournal() {
+			format = "journald"
+		}
+	}
+	var core zapcore.Core
+	switch format {
+	case "json":
+		core = event.NewJSONCore(stderr)
+	case "journald":
+		core, err = systemd.NewJournalCore(systemd.JournalSocket)
+	default:
+		core = event.NewTextCore(stderr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return event.NewLogger(core, least), nil
+}
+
+// closeLogger waits for the last entries, within bounds.
+func closeLogger(l *event.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	// What could not be written by now has nowhere left to be reported.
+	_ = l.Close(ctx)
+}
+
+// program is a watchdog with everything that it stands on.
+type program struct {
+	config   config.Config
+	cluster  *etcd.Cluster
+	recorder *event.Logger
+	notifier *systemd.Notifier
+	progress *systemd.Progress
+	book     *claim.Book // nil in a dry run
+	dog      *watchdog.Watchdog
+	warning  string // why nothing is kept over a restart; empty: it is
+}
+
+// alive carries the loop's word to those who act on it: systemd's watchdog and
+// our own, and the keepalives of the claim.
+type alive struct {
+	progress *systemd.Progress
+	book     *claim.Book
+	ttl      time.Duration
+}
+
+// Extend allows the claim's keepalives until then. The process counts as hung
+// only a TTL later: by then the claim has been lost, which ends the context of
+// any step that was begun under it.
+func (a alive) Extend(until time.Time) {
+	a.progress.Extend(until.Add(a.ttl))
+	if a.book != nil {
+		a.book.Allow(until)
+	}
+}
+
+// build makes all that can fail without the network.
+func build(c config.Config, recorder *event.Logger, session *claim.Session, dry bool) (*program, error) {
+	conn, err := etcd.New(c.Etcd)
+	if err != nil {
+		return nil, configError(err)
+	}
+	p := &program{config: c, cluster: conn, recorder: recorder, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
+	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
+	if !dry {
+		host, _ := os.Hostname() // for people who read who holds the claim; empty is legible too
+		store := claim.NewEtcdStore(conn)
+		p.book = claim.New(store, store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
+	}
+	heart := alive{p.progress, p.book, c.Claim.TTL}
+	p.dog = &watchdog.Watchdog{
+		Limits:         c.Limits,
+		RequestTimeout: c.Etcd.RequestTimeout,
+		DeliveryBound:  etcd.DeliveryBound,
+		ClaimInterval:  c.Claim.TTL / 2,
+		Observer:       conn,
+		Operator:       conn,
+		Book:           p.book,
+		Tickets:        c.Claim.Tickets,
+		Recorder:       recorder,
+		Status:         p.notifier.Status,
+		Alive:          heart,
+	}
+	p.dog.Worker = maintenance.Worker{
+		Observer: conn, Operator: conn, Recorder: recorder, Alive: heart, Limits: c.Limits,
+		Options: maintenance.Options{
+			RequestTimeout:    c.Etcd.RequestTimeout,
+			CompactTimeout:    c.Etcd.CompactTimeout,
+			DefragmentTimeout: c.Etcd.DefragmentTimeout,
+		},
+	}
+	if dry {
+		p.dog.Worker = &maintenance.Rehearsal{Recorder: recorder}
+	}
+	return p, nil
+}
+
+// openSession opens the runtime directory's session. Where nothing can be kept,
+// the program runs all the same and says so once; a second process beside a
+// running daemon is told apart.
+func openSession() (session *claim.Session, warning string, err error) {
+	dir := os.Getenv("RUNTIME_DIRECTORY")
+	if dir == "" {
+		dir = defaultRuntimeDirectory
+	}
+	session, err = claim.OpenSession(dir, firstLine("/etc/machine-id"), firstLine("/proc/sys/kernel/random/boot_id"))
+	switch {
+	case err == nil:
+		return session, "", nil
+	case errors.Is(err, claim.ErrSessionInUse):
+		return nil, "", fmt.Errorf("another etcd-watchdog runs with the runtime directory %s; set RUNTIME_DIRECTORY to another one to watch a second etcd on this host", dir)
+	default:
+		return claim.NewEphemeralSession(), fmt.Sprintf("the claim is not resumed after a restart, since nothing can be kept in %s: %v", dir, err), nil
+	}
+}
+
+func firstLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,187 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// do carries one step out and verifies it.
+func (k *work) do(ctx context.Context, step cluster.Step) error {
+	switch step.Kind {
+	case cluster.StepCompact:
+		return k.compact(step)
+	case cluster.StepMoveLeader:
+		return k.moveLeader(ctx, step)
+	case cluster.StepDefragment:
+		return k.defragment(ctx, step)
+	case cluster.StepDisarm:
+		return k.disarm(step)
+	default:
+		return fmt.Errorf("no such step: %s", step)
+	}
+}
+
+// event returns an event of this work with the member's figures as last seen.
+func (k *work) event(kind event.Kind, id cluster.MemberID) event.Event {
+	m, _ := k.seen.Member(id)
+	return event.Event{
+		Kind: kind, Reason: string(k.decision.Reason), Job: k.job, Detail: k.decision.Risk,
+		Member: id, MemberName: m.Name, SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes,
+		QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
+		BeforeBytes: m.SizeBytes, Expected: k.decision.Expected,
+	}
+}
+
+func (k *work) compact(step cluster.Step) error {
+	k.Alive.Extend(time.Now().Add(k.Options.CompactTimeout + slack))
+	begin := time.Now()
+	e := k.event(event.CompactionStarted, step.Member)
+	e.Revision = step.Revision
+	k.Recorder.Record(e)
+	err := k.Operator.Do(k.permit.Context(), step)
+	if err == nil {
+		k.look(k.permit.Context())
+	}
+	e = k.event(event.CompactionCompleted, step.Member)
+	e.Revision, e.Took = step.Revision, time.Since(begin)
+	if err != nil {
+		e.Kind, e.Error = event.CompactionFailed, err.Error()
+	}
+	k.Recorder.Record(e)
+	return err
+}
+
+// moveLeader moves the leadership and waits until the cluster agrees on it.
+func (k *work) moveLeader(ctx context.Context, step cluster.Step) error {
+	k.Alive.Extend(time.Now().Add(2*k.Options.RequestTimeout + slack))
+	begin := time.Now()
+	err := k.Operator.Do(k.permit.Context(), step)
+	if err == nil {
+		err = k.led(ctx, step)
+	}
+	e := k.event(event.LeaderMoved, step.Member)
+	e.To, e.Took = step.To, time.Since(begin)
+	if err != nil {
+		e.Kind, e.Error = event.LeaderMoveFailed, err.Error()
+	}
+	k.Recorder.Record(e)
+	return err
+}
+
+// led waits, for at most a request timeout, until another member leads than the
+// one that is about to be worked on.
+func (k *work) led(ctx context.Context, step cluster.Step) error {
+	deadline := time.Now().Add(k.Options.RequestTimeout)
+	for {
+		leader := k.look(k.permit.Context()).Leader()
+		switch {
+		case leader != 0 && leader != step.Member:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("the leadership was to move to member %s, but the leader is still %s", step.To, leader)
+		}
+		if err := pause(ctx, policy.LooksApart/5); err != nil {
+			return err
+		}
+	}
+}
+
+// defragment carries the heavy step out. The request has no deadline of ours:
+// the server ignores it anyway. Patience only decides when it is reported.
+func (k *work) defragment(ctx context.Context, step cluster.Step) error {
+	before := k.Operator.Evidence(k.permit.Context(), step.Member)
+	if err := k.permit.Check(); err != nil {
+		return err
+	}
+	started := k.event(event.DefragmentationStarted, step.Member)
+	k.outcome.Before = started.SizeBytes
+	k.Recorder.Record(started)
+
+	begin := time.Now()
+	k.Alive.Extend(begin.Add(k.Options.DefragmentTimeout + slack))
+	err := k.await(step, started, begin)
+	k.outcome.Took = time.Since(begin)
+	if err == nil {
+		err = k.settle(ctx, step.Member)
+		k.ended(event.DefragmentationCompleted, step, started, nil)
+		return err
+	}
+	if errors.Is(err, cluster.ErrOutcomeUnknown) {
+		k.outcome.Doubt = &policy.Doubt{Member: step.Member, Before: before, Closed: time.Now(), Job: k.job, Cause: err.Error()}
+		return err
+	}
+	k.ended(event.DefragmentationFailed, step, started, err)
+	return err
+}
+
+// await sends the request and waits for its end, reporting once when it takes
+// three times as long as predicted and once when patience ends.
+func (k *work) await(step cluster.Step, started event.Event, begin time.Time) error {
+	done := make(chan error, 1)
+	go func() { done <- k.Operator.Do(k.permit.Context(), step) }()
+	long := time.NewTimer(max(3*k.decision.Expected, 5*time.Second))
+	defer long.Stop()
+	patience := time.NewTimer(k.Options.DefragmentTimeout)
+	defer patience.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-long.C:
+		case <-patience.C:
+		}
+		e := started
+		e.Kind, e.Took = event.DefragmentationLong, time.Since(begin)
+		k.Recorder.Record(e)
+	}
+}
+
+// settle waits until the member has caught up again, in two looks. The work is
+// done by then; a member that stays behind is reported by the next tick.
+func (k *work) settle(ctx context.Context, id cluster.MemberID) error {
+	deadline := time.Now().Add(4 * k.Options.RequestTimeout)
+	first := true
+	for {
+		v := k.look(k.permit.Context())
+		caughtUp := policy.CaughtUp(v, id)
+		if caughtUp && !first {
+			return nil
+		}
+		first = !caughtUp
+		if time.Now().After(deadline) {
+			return fmt.Errorf("member %s was defragmented and has not caught up since", id)
+		}
+		if err := pause(ctx, policy.LooksApart); err != nil {
+			return nil // asked to stop: there is nothing left to undo
+		}
+	}
+}
+
+// ended reports the end of a defragmentation.
+func (k *work) ended(kind event.Kind, step cluster.Step, started event.Event, err error) {
+	e := k.event(kind, step.Member)
+	e.BeforeBytes, e.Took, e.Expected = started.BeforeBytes, k.outcome.Took, started.Expected
+	if err != nil {
+		e.Error = err.Error()
+		e.SizeBytes = started.SizeBytes
+	}
+	k.Recorder.Record(e)
+}
+
+func (k *work) disarm(step cluster.Step) error {
+	k.Alive.Extend(time.Now().Add(k.Options.RequestTimeout + slack))
+	err := k.Operator.Do(k.permit.Context(), step)
+	e := k.event(event.AlarmDisarmed, step.Member)
+	e.Alarm = step.Alarm.String()
+	if err != nil {
+		e.Kind, e.Error = event.DisarmFailed, err.Error()
+	}
+	k.Recorder.Record(e)
+	return err
+}

@@ -1,0 +1,188 @@
+package watchdog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// act carries a decision out under the permit that it asks for. Work is done in
+// a context that outlives a request to stop: what has begun is never abandoned,
+// and the worker begins no further step.
+func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
+	free := maintenance.Free{Ctx: context.WithoutCancel(ctx)}
+	switch d.Permit {
+	case policy.Claim:
+		if w.Book == nil {
+			break
+		}
+		return w.underClaim(ctx, d, v)
+	case policy.FixedOrder:
+		if w.Book == nil {
+			break
+		}
+		unclaimed, err := w.Book.Unclaimed(ctx)
+		if err != nil || !unclaimed {
+			return refused(d, policy.WaitingForClaim, "somebody has come to hold tickets since the last look")
+		}
+	}
+	if d.Permit == policy.FixedOrder || d.Permit == policy.SingleVoter {
+		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, Job: w.job()})
+	}
+	w.carryOut(ctx, free, d, w.previous, v)
+	return d
+}
+
+// refused turns a decision to act into one to wait.
+func refused(d policy.Decision, reason policy.Reason, detail string) policy.Decision {
+	d.Reason, d.Detail, d.Steps = reason, detail, nil
+	d.Standing = append(d.Standing, policy.Condition{Reason: reason, Detail: detail})
+	return d
+}
+
+// underClaim takes the claim, looks and decides again, since the world may have
+// moved, and works until this member is done.
+func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
+	held, err := w.Book.Take(ctx)
+	var busy *claim.BusyError
+	switch {
+	case errors.As(err, &busy):
+		return refused(d, policy.WaitingForClaim, busy.Error())
+	case err != nil:
+		return refused(d, policy.WaitingForClaim, fmt.Sprintf("the claim could not be taken: %v", err))
+	}
+	w.replenish = true
+	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, Job: w.nextJob()})
+	took, target := time.Now(), d.Member
+	for range rounds {
+		w.extend(time.Now())
+		fresh := w.lookUnderClaim(held, v.Claims)
+		d = policy.Decide(w.Limits, fresh.At, fresh, w.memory)
+		if !d.Acts() || d.Member != target && d.Has(cluster.StepDefragment) || ctx.Err() != nil {
+			break
+		}
+		outcome := w.carryOut(ctx, held, d, w.previous, v, fresh)
+		if outcome.Doubt != nil {
+			w.held = held
+			return d
+		}
+		if outcome.Err != nil {
+			break
+		}
+	}
+	w.giveBack(ctx, held, took)
+	return d
+}
+
+// lookUnderClaim observes while the claim is ours: nobody else holds it.
+func (w *Watchdog) lookUnderClaim(held *claim.Held, claims cluster.Claims) cluster.View {
+	v := w.Observer.Observe(held.Context(), time.Now())
+	v.Claims = claims
+	v.Claims.Enrolled, v.Claims.Holder, v.Claims.HolderMember = true, "", 0
+	w.memory = w.memory.WithLook(w.Limits, v)
+	return v
+}
+
+// carryOut runs the worker and remembers what came of it.
+func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d policy.Decision, looks ...cluster.View) policy.Outcome {
+	armedSince := w.memory.ArmedSince
+	if d.Reason == policy.Adopted {
+		w.Recorder.Record(event.Event{Kind: event.Adopted, Reason: string(d.Reason), Member: d.Member, Job: w.job()})
+	}
+	outcome := w.Worker.Run(ctx, permit, d, w.memory, w.job(), looks...)
+	w.progressed = len(outcome.Done) > 0 && outcome.Err == nil
+	if len(outcome.Done) > 0 {
+		w.memory = w.memory.WithLook(w.Limits, outcome.View)
+	}
+	w.memory = w.memory.WithOutcome(w.Limits, outcome)
+	for _, step := range outcome.Done {
+		if step.Kind == cluster.StepDisarm {
+			w.disarming = armedSince
+		}
+	}
+	if outcome.Err != nil && outcome.Doubt == nil && !errors.Is(outcome.Err, maintenance.ErrStopped) {
+		w.Recorder.Record(event.Event{Kind: event.WorkEnded, Reason: string(d.Reason), Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
+	}
+	if errors.Is(outcome.Err, claim.ErrLost) {
+		w.Recorder.Record(event.Event{Kind: event.ClaimLost, Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
+	}
+	return outcome
+}
+
+// giveBack gives the claim back. What does not arrive is repeated by the next
+// tick; until then no step is begun under it.
+func (w *Watchdog) giveBack(ctx context.Context, held *claim.Held, took time.Time) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
+	defer cancel()
+	if err := held.GiveBack(bounded); err != nil {
+		w.held = held
+		return
+	}
+	w.held = nil
+	w.Recorder.Record(event.Event{Kind: event.ClaimGivenBack, Job: w.job(), Took: time.Since(took)})
+}
+
+// settle looks after doubts: a defragmentation whose outcome is unknown, and a
+// ticket of ours that an earlier process left busy. It reports whether the
+// claim has to be read anew.
+func (w *Watchdog) settle(ctx context.Context, v cluster.View) bool {
+	if v.Claims.InDoubt && !w.resumed && w.held == nil {
+		w.doubtAll(v)
+	}
+	for _, doubt := range w.memory.Doubts {
+		w.settleOne(ctx, v, doubt)
+	}
+	if len(w.memory.Doubts) > 0 {
+		return false
+	}
+	if w.held != nil {
+		w.giveBack(ctx, w.held, v.At)
+		return w.held == nil
+	}
+	if !w.resumed {
+		return false
+	}
+	if err := w.Book.ReleaseDoubtful(ctx); err != nil {
+		w.failed(v, fmt.Errorf("giving an earlier claim of this host back: %w", err))
+		return false
+	}
+	w.resumed = false
+	w.Recorder.Record(event.Event{Kind: event.ClaimGivenBack, Job: w.job()})
+	return true
+}
+
+// doubtAll begins with a busy ticket that nobody remembers: any voter may be
+// the one that its work was on.
+func (w *Watchdog) doubtAll(v cluster.View) {
+	w.resumed = true
+	w.Recorder.Record(event.Event{Kind: event.TicketInDoubt, Member: v.Local, Job: w.nextJob()})
+	for _, m := range v.Voters() {
+		w.memory = w.memory.WithDoubt(policy.Doubt{Member: m.ID, Closed: v.At, Job: w.job()})
+	}
+}
+
+func (w *Watchdog) settleOne(ctx context.Context, v cluster.View, doubt policy.Doubt) {
+	var evidence cluster.Evidence
+	m, _ := v.Member(doubt.Member)
+	if m.Contact == cluster.Answered {
+		evidence = w.Operator.Evidence(ctx, doubt.Member)
+	}
+	doubt, how := doubt.Settle(w.Limits, w.DeliveryBound, v, w.memory, evidence)
+	if how == "" {
+		w.memory = w.memory.WithDoubt(doubt)
+		return
+	}
+	w.memory = w.memory.WithoutDoubt(doubt.Member)
+	w.Recorder.Record(event.Event{
+		Kind: event.DefragmentationSettled, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Detail: how,
+		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
+		Took: v.At.Sub(doubt.Closed),
+	})
+}

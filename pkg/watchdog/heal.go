@@ -1,0 +1,51 @@
+package watchdog
+
+import (
+	"context"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// Heal ticks, under the rules of Run, until the cluster is healthy, or until
+// waiting would not help, or until ctx is done; a dry run until the first steps
+// are reported. It reports whether the cluster
+// is healthy, and the last decision.
+func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var d policy.Decision
+	for {
+		select {
+		case <-ctx.Done():
+			return false, d
+		case <-timer.C:
+		}
+		d = w.Tick(ctx)
+		switch {
+		case healthy(w.previous, d):
+			return true, d
+		case !d.Acts() && !passes(d.Reason), d.Acts() && w.Book == nil:
+			return false, d
+		}
+		timer.Reset(d.Next)
+	}
+}
+
+// healthy reports that there is nothing to heal.
+func healthy(v cluster.View, d policy.Decision) bool {
+	return len(v.Alarms) == 0 && !d.Acts() && (d.Reason == policy.BelowThreshold || d.Reason == policy.NearQuota)
+}
+
+// passes reports that a reason to wait goes away by itself, or by what other
+// watchdogs do, within a pass.
+func passes(r policy.Reason) bool {
+	switch r {
+	case policy.WaitingForClaim, policy.AnotherMembersTurn, policy.MemberCatchingUp,
+		policy.DefragmentationUnknown, policy.NospaceArmed:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,115 @@
+package watchdog
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// report tells what one tick has seen and decided: conditions when they change,
+// one entry at debug, one status line.
+func (w *Watchdog) report(now time.Time, v cluster.View, d policy.Decision) {
+	var standing []event.Event
+	for _, c := range d.Standing {
+		if kind, ok := event.ConditionNamed(string(c.Reason)); ok {
+			standing = append(standing, about(v, kind, c))
+		}
+	}
+	standing = append(standing, conflicts(v)...)
+	for _, e := range w.conditions.Update(now, standing) {
+		w.Recorder.Record(e)
+	}
+	local, _ := v.Member(v.Local)
+	w.Recorder.Record(event.Event{
+		Kind: event.Polled, Reason: string(d.Reason), Detail: d.Detail, Member: v.Local, MemberName: local.Name,
+		SizeBytes: local.SizeBytes, InUseBytes: local.InUseBytes, QuotaBytes: local.Quota.Bytes,
+		QuotaFrom: local.Quota.Source.String(), Took: time.Since(now),
+	})
+	w.Status(sentence(v, d))
+}
+
+// about puts a condition together with the member's figures.
+func about(v cluster.View, kind event.Kind, c policy.Condition) event.Event {
+	m, _ := v.Member(c.Member)
+	e := event.Event{
+		Kind: kind, Reason: string(c.Reason), Detail: c.Detail, Member: c.Member, MemberName: m.Name,
+		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
+		Holder: v.Claims.Holder,
+	}
+	switch c.Reason {
+	case policy.NospaceArmed:
+		e.Alarm = cluster.AlarmNoSpace.String()
+	case policy.CorruptArmed:
+		e.Alarm = cluster.AlarmCorrupt.String()
+	}
+	return e
+}
+
+// conflicts returns a condition for each member whose quota is not the one that
+// is configured here.
+func conflicts(v cluster.View) []event.Event {
+	var differ []event.Event
+	for _, m := range v.Members {
+		if m.Contact == cluster.Answered && m.Quota.Conflict() {
+			differ = append(differ, about(v, event.QuotaDiffers, policy.Condition{Member: m.ID, Detail: fmt.Sprintf(
+				"etcd.quota-backend-bytes says %s, the member %s; the member is right", cluster.FormatBytes(m.Quota.ConfiguredBytes), cluster.FormatBytes(m.Quota.Bytes))}))
+		}
+	}
+	return differ
+}
+
+// sentence is the status line: the size of the matter first, then what is done
+// about it or why nothing is.
+func sentence(v cluster.View, d policy.Decision) string {
+	var fullest cluster.Member
+	answered := 0
+	for _, m := range v.Members {
+		if m.Contact != cluster.Answered {
+			continue
+		}
+		answered++
+		if fullest.ID == 0 || m.Usage() > fullest.Usage() {
+			fullest = m
+		}
+	}
+	var b strings.Builder
+	if answered == 0 {
+		b.WriteString("no member answers")
+	} else {
+		fmt.Fprintf(&b, "%d of %d members answer; the fullest file takes %s", answered, len(v.Members), cluster.FormatBytes(fullest.SizeBytes))
+		if !fullest.Quota.Unlimited() {
+			fmt.Fprintf(&b, ", %.0f %% of its quota of %s (%s)", 100*fullest.Usage(), cluster.FormatBytes(fullest.Quota.Bytes), fullest.Quota.Source)
+		}
+	}
+	switch {
+	case d.Acts():
+		fmt.Fprintf(&b, "; worked on member %s (%s)", d.Member, d.Reason)
+	case d.Reason == policy.BelowThreshold:
+		b.WriteString("; nothing to do")
+	case d.Detail != "":
+		fmt.Fprintf(&b, "; %s: %s", d.Reason, d.Detail)
+	default:
+		fmt.Fprintf(&b, "; %s", d.Reason)
+	}
+	return b.String()
+}
+
+// nextJob begins a piece of work and returns its id, which is unique among the
+// watchdogs of a cluster and over restarts.
+func (w *Watchdog) nextJob() string {
+	w.jobs++
+	return w.job()
+}
+
+// job is the id of the piece of work at hand.
+func (w *Watchdog) job() string {
+	if w.jobs == 0 {
+		w.jobs = int(time.Now().UnixMilli())
+	}
+	return w.previous.Local.String() + "-" + strconv.FormatInt(int64(w.jobs), 36)
+}

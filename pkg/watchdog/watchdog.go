@@ -1,0 +1,194 @@
+package watchdog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// Worker carries a decision out. Implemented by maintenance.Worker, and by
+// maintenance.Rehearsal for a dry run.
+type Worker interface {
+	Run(ctx context.Context, permit maintenance.Permit, d policy.Decision, mem policy.Memory, job string, looks ...cluster.View) policy.Outcome
+}
+
+// Watchdog is what one process needs to watch one cluster. The exported fields
+// are set once, before Run or Heal.
+type Watchdog struct {
+	Limits         policy.Limits
+	RequestTimeout time.Duration
+	DeliveryBound  time.Duration // how long a request may still be on its way after its connection was closed
+	ClaimInterval  time.Duration // between two reads of the claim while the cluster is calm
+	Observer       maintenance.Observer
+	Operator       maintenance.Operator
+	Worker         Worker
+	Book           *claim.Book // nil: a dry run, which writes nothing into etcd, tickets included
+	Tickets        int // in a full book; for the reports
+	Recorder       event.Recorder
+	Status         func(sentence string) // what the service manager shows; called once a tick
+	Alive          maintenance.Alive
+
+	state
+}
+
+// state is what the loop keeps between two ticks.
+type state struct {
+	memory     policy.Memory
+	conditions event.Conditions
+	previous   cluster.View // the look of the tick before
+	claimsAt   time.Time    // when the claim was read last
+	held       *claim.Held  // kept over a tick only for a doubt, or until the giving back has arrived
+	resumed    bool         // a ticket of ours was found busy, and its doubts are in memory
+	replenish  bool         // the book is not known to be full
+	disarming  time.Time    // since when NOSPACE, which we have disarmed, was listed; zero: we have not
+	jobs       int
+	progressed bool // the work of this tick has done something, and nothing failed
+	lastError  string
+}
+
+const (
+	// slack is added to the deadline of a tick before it counts as hung.
+	slack = 30 * time.Second
+	// rounds bounds the pieces of work of one claim: the member's own, a
+	// compaction in between, the disarming.
+	rounds = 4
+	// giveBackWithin is how long a tick waits for a ticket to be given back; the
+	// next tick goes on with it.
+	giveBackWithin = 10 * time.Second
+)
+
+// Run watches until ctx is done. A piece of work in flight then is finished, as
+// far as it can't be abandoned, before Run returns.
+func (w *Watchdog) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		d := w.Tick(ctx)
+		timer.Reset(d.Next)
+		w.Alive.Extend(time.Now().Add(d.Next + slack))
+	}
+}
+
+// Tick is one round of the loop. It returns the decision that it ended with.
+func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
+	now := time.Now()
+	w.extend(now)
+	v := w.look(ctx, now)
+	if w.settle(ctx, v) || w.enrol(ctx, v) {
+		v.Claims = w.readClaims(ctx, v)
+	}
+	d := policy.Decide(w.Limits, now, v, w.memory)
+	if d.Acts() && ctx.Err() == nil {
+		w.progressed = false
+		d = w.act(ctx, d, v)
+		if w.progressed {
+			d.Next = 0 // the world has changed by our doing: look again at once
+		}
+	}
+	w.report(now, v, d)
+	w.previous = v
+	return d
+}
+
+// extend says until when a tick without work may take.
+func (w *Watchdog) extend(now time.Time) {
+	w.Alive.Extend(now.Add(4*w.RequestTimeout + slack))
+}
+
+// look observes the members and, where it matters or is due, the claim, and
+// folds both into the memory.
+func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
+	v := w.Observer.Observe(ctx, now)
+	v.Claims = w.previous.Claims
+	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
+		v.Claims = w.readClaims(ctx, v)
+	}
+	before := w.memory
+	w.memory = before.WithLook(w.Limits, v)
+	w.noteAlarm(before, v)
+	return v
+}
+
+// calm reports that nothing in this look asks for work.
+func (w *Watchdog) calm(v cluster.View) bool {
+	if len(v.Alarms) > 0 || len(w.memory.Doubts) > 0 || w.held != nil || w.resumed || !w.previous.Claims.Known {
+		return false
+	}
+	d := policy.Decide(w.Limits, v.At, v, w.memory)
+	return !d.Acts() && (d.Reason == policy.BelowThreshold || d.Reason == policy.NearQuota)
+}
+
+// readClaims reads the claim. It needs a quorum, so it is not tried without.
+func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claims {
+	switch {
+	case v.Leader() == 0:
+		return cluster.Claims{}
+	case w.Book == nil:
+		return cluster.Claims{Known: true, Enrolled: true, Watched: []cluster.MemberID{v.Local}}
+	}
+	claims, err := w.Book.Read(ctx)
+	if err != nil {
+		w.failed(v, fmt.Errorf("reading the claim from etcd: %w", err))
+		return cluster.Claims{}
+	}
+	w.claimsAt, w.lastError = v.At, ""
+	return claims
+}
+
+// failed reports an error that is no fact about the cluster, once per error.
+func (w *Watchdog) failed(v cluster.View, err error) {
+	if err.Error() == w.lastError {
+		return
+	}
+	w.lastError = err.Error()
+	w.Recorder.Record(event.Event{Kind: event.PollFailed, Member: v.Local, Error: err.Error()})
+}
+
+// enrol puts the tickets that are missing from the book as soon as etcd accepts
+// writes, and reports whether the claim has to be read anew.
+func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
+	local, _ := v.Member(v.Local)
+	writable := len(v.Alarms) == 0 && v.Leader() != 0 && local.Contact == cluster.Answered
+	if w.Book == nil || !writable || !v.Claims.Known || v.Claims.InDoubt || v.Claims.Enrolled && !w.replenish {
+		return false
+	}
+	err := w.Book.Enrol(ctx, v.Local)
+	e := event.Event{Kind: event.Enrolled, Member: v.Local, MemberName: local.Name, Tickets: w.Tickets}
+	if err != nil {
+		if err.Error() != w.lastError {
+			w.lastError = err.Error()
+			e.Kind, e.Error = event.EnrolFailed, err.Error()
+			w.Recorder.Record(e)
+		}
+		return false
+	}
+	if !v.Claims.Enrolled {
+		w.Recorder.Record(e)
+	}
+	w.replenish = false
+	return true
+}
+
+// noteAlarm reports what the looks tell about NOSPACE: that our disarming
+// worked, or that the alarm came back.
+func (w *Watchdog) noteAlarm(before policy.Memory, v cluster.View) {
+	armed, was := !w.memory.ArmedSince.IsZero(), !before.ArmedSince.IsZero()
+	switch {
+	case was && !armed && !w.disarming.IsZero():
+		w.Recorder.Record(event.Event{Kind: event.Healed, Member: v.Local, Took: v.At.Sub(w.disarming)})
+		w.disarming = time.Time{}
+	case armed && !was && w.memory.Disarms > 0:
+		w.Recorder.Record(event.Event{Kind: event.DisarmRepeated, Member: v.Local, Took: v.At.Sub(w.memory.DisarmedAt)})
+	}
+}

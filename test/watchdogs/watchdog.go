@@ -1,0 +1,163 @@
+package watchdogs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
+)
+
+// Entry is one line that a watchdog has written.
+type Entry struct {
+	Time     time.Time `json:"ts"`
+	Level    string    `json:"level"`
+	Event    string    `json:"event"`
+	Message  string    `json:"message"`
+	Reason   string    `json:"reason"`
+	Job      string    `json:"job"`
+	MemberID string    `json:"member_id"`
+	Line     string    `json:"-"` // all of it
+	Watchdog string    `json:"-"` // whose it is
+}
+
+// Watchdog is one process of the program, running or not.
+type Watchdog struct {
+	Name    string
+	Dir     string // its runtime directory, configuration and log
+	LogPath string
+	binary  string
+	args    []string
+	cmd     *exec.Cmd
+	ended   chan struct{}
+	status  int
+}
+
+// Build compiles the program into dir and returns the path of the binary.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "etcd-watchdog")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/etcd-watchdog/etcd-watchdog/cmd/etcd-watchdog")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Config is the configuration file of a watchdog beside that member: what the
+// cluster demands, and on top of it the lines of extra, which are whole
+// top-level sections without etcd and log.
+func Config(cluster *realetcd.Cluster, endpoint string, etcd map[string]string, extra string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "etcd:\n  endpoint: %s\n", endpoint)
+	if tls := cluster.TLS(); tls != nil {
+		fmt.Fprintf(&b, "  cacert: %s\n  cert: %s\n  key: %s\n", tls.CACert, tls.Cert, tls.Key)
+	}
+	for key, value := range etcd {
+		fmt.Fprintf(&b, "  %s: %s\n", key, value)
+	}
+	b.WriteString("log:\n  format: json\n  level: debug\n")
+	b.WriteString(extra)
+	return b.String()
+}
+
+// New returns a watchdog that is not running yet: `run` with that
+// configuration and further flags, in a directory of its own.
+func New(binary, dir, name, config string, flags ...string) (*Watchdog, error) {
+	w := &Watchdog{Name: name, Dir: filepath.Join(dir, name), binary: binary}
+	if err := os.MkdirAll(w.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(w.Dir, "etcd-watchdog.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	w.LogPath = filepath.Join(w.Dir, "log")
+	w.args = append([]string{"run", "--config", file}, flags...)
+	return w, nil
+}
+
+// Start runs the watchdog; again, if it has ended. Its log is continued.
+func (w *Watchdog) Start() error {
+	log, err := os.OpenFile(w.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	w.cmd = exec.Command(w.binary, w.args...)
+	w.cmd.Stdout, w.cmd.Stderr = log, log
+	w.cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir)
+	w.cmd.SysProcAttr = dieWithParent()
+	if err := w.cmd.Start(); err != nil {
+		return err
+	}
+	w.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // the status says it
+		w.status = cmd.ProcessState.ExitCode()
+		close(ended)
+	}(w.cmd, w.ended)
+	return nil
+}
+
+// PID is the process id of the latest run.
+func (w *Watchdog) PID() int { return w.cmd.Process.Pid }
+
+// Ended is closed when the latest run has ended.
+func (w *Watchdog) Ended() <-chan struct{} { return w.ended }
+
+// ExitStatus is the status of the latest run, after it has ended; -1 if a
+// signal ended it.
+func (w *Watchdog) ExitStatus() int { return w.status }
+
+// Signal sends a signal to the process.
+func (w *Watchdog) Signal(s syscall.Signal) error {
+	if w.cmd == nil {
+		return errors.New("not started")
+	}
+	return w.cmd.Process.Signal(s)
+}
+
+// Stop asks the process to end and waits until it has.
+func (w *Watchdog) Stop() error { return w.end(syscall.SIGTERM) }
+
+// Kill ends the process as a power cut would and waits until it is gone.
+func (w *Watchdog) Kill() error { return w.end(syscall.SIGKILL) }
+
+func (w *Watchdog) end(s syscall.Signal) error {
+	if w.cmd == nil {
+		return nil
+	}
+	if err := w.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-w.ended
+	return nil
+}
+
+// Entries returns what the watchdog has written so far. Lines that are not an
+// entry, such as a stack trace, come with Line alone.
+func (w *Watchdog) Entries() ([]Entry, error) {
+	data, err := os.ReadFile(w.LogPath)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for line := range strings.Lines(string(data)) {
+		var e Entry
+		_ = json.Unmarshal([]byte(line), &e) // not an entry: Line alone
+		e.Line, e.Watchdog = strings.TrimRight(line, "\n"), w.Name
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
