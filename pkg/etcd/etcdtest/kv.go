@@ -279,8 +279,8 @@ func (l *Link) Commit(ctx context.Context, txn claim.Txn) (bool, error) {
 	case Delay:
 		return false, ErrLink
 	case LoseReply:
-		_, err := l.kv.Commit(ctx, txn)
-		return false, errors.Join(ErrLink, err)
+		_, _ = l.kv.Commit(ctx, txn) // whatever came of it, nobody learns it
+		return false, ErrLink
 	default:
 		return l.kv.Commit(ctx, txn)
 	}
