@@ -26,10 +26,13 @@ const identifier = "etcd-watchdog"
 // through a file.
 const maxField = 4096
 
-// journalCore writes entries as datagrams of the native protocol. go-systemd
-// could send them, but through a socket that it does not connect: after
-// journald was stuck, nothing wakes such a writer if others had filled the
-// queue. Write may block as long as journald does; a Logger expects that.
+// journalCore writes entries as datagrams of the native protocol. Write may
+// block as long as journald does; a Logger expects that.
+//
+// go-systemd could send them, but does it through a socket that it does not
+// connect. On such a socket a refused datagram makes the kernel report room
+// again at once, so that a blocked writer takes a whole core for as long as
+// journald is stuck. On a connected one it sleeps.
 type journalCore struct {
 	zapcore.LevelEnabler
 	socket string
