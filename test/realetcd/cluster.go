@@ -36,9 +36,6 @@ type Config struct {
 	AdvertiseLocalhost bool
 }
 
-// startPatience bounds how long the members may take until all of them serve.
-const startPatience = time.Minute
-
 // Cluster is a running etcd cluster on loopback.
 type Cluster struct {
 	Config Config
@@ -110,8 +107,6 @@ func launchOnce(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
 			return c, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
 	for _, m := range members {
 		if err := m.AwaitReady(ctx); err != nil {
 			return c, err

@@ -17,6 +17,10 @@ import (
 // stopPatience bounds how long a member may take to end in an orderly way.
 const stopPatience = 30 * time.Second
 
+// startPatience bounds how long a member may take until it serves, and a
+// cluster until it accepts another one.
+const startPatience = time.Minute
+
 // maxLineBytes is how much of a line of its log is shown.
 const maxLineBytes = 400
 
@@ -89,9 +93,12 @@ func (m *Member) Start(flags ...string) error {
 	return nil
 }
 
-// AwaitReady waits until the member answers a status request and knows a
-// leader. That its process has ended meanwhile is an error at once.
+// AwaitReady waits, for a minute at most, until the member answers a status
+// request and knows a leader. That its process has ended meanwhile is an error
+// at once.
 func (m *Member) AwaitReady(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, startPatience)
+	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := Await(ctx, m.Name+" to answer and to have a leader", func() (bool, string) {

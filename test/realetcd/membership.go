@@ -24,6 +24,8 @@ func (c *Cluster) AddLearner(ctx context.Context) (*Member, error) {
 type addition func(clientv3.Cluster, context.Context, []string) (*clientv3.MemberAddResponse, error)
 
 func (c *Cluster) add(ctx context.Context, how addition) (*Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
 	m, err := c.makeMember()
 	if err != nil {
 		return nil, fmt.Errorf("add a member: %w", err)
