@@ -10,16 +10,18 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
+// look is one call of Update.
+type look struct {
+	at    time.Duration
+	stand []Event
+	want  string // kind, member's name and time, of each that is recorded
+}
+
 func TestConditions(t *testing.T) {
 	near := func(m uint8, bytes int64) Event {
 		return Event{Kind: NearQuota, Member: cluster.MemberID(m), MemberName: fmt.Sprintf("n%d", m), SizeBytes: bytes, Took: time.Minute}
 	}
 	lost := Event{Kind: NotQuorate, Detail: "two of three"}
-	type look struct {
-		at    time.Duration
-		stand []Event
-		want  string // kind, member's name and time, of each that is recorded
-	}
 	for name, looks := range map[string][]look{
 		"begins at once, ends once": {
 			{0, []Event{lost}, "not_quorate//0s"},
@@ -58,26 +60,29 @@ func TestConditions(t *testing.T) {
 			{0, []Event{lost, lost}, "not_quorate//0s"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var c Conditions
-			start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-			for _, l := range looks {
-				given := slices.Clone(l.stand)
-				var got []string
-				for _, e := range c.Update(start.Add(l.at), l.stand) {
-					kind := e.Kind.String()
-					if e.Kind == ConditionEnded {
-						kind += ":" + e.Condition
-					}
-					got = append(got, fmt.Sprintf("%s/%s/%s", kind, e.MemberName, e.Took))
-				}
-				if s := strings.Join(got, " "); s != l.want {
-					t.Errorf("at %s: recorded %q, want %q", l.at, s, l.want)
-				}
-				if !slices.Equal(given, l.stand) {
-					t.Errorf("at %s: the argument was changed", l.at)
-				}
+		t.Run(name, func(t *testing.T) { replay(t, looks) })
+	}
+}
+
+// replay makes the calls one after the other and checks each.
+func replay(t *testing.T, looks []look) {
+	var c Conditions
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, l := range looks {
+		given := slices.Clone(l.stand)
+		var got []string
+		for _, e := range c.Update(start.Add(l.at), l.stand) {
+			kind := e.Kind.String()
+			if e.Kind == ConditionEnded {
+				kind += ":" + e.Condition
 			}
-		})
+			got = append(got, fmt.Sprintf("%s/%s/%s", kind, e.MemberName, e.Took))
+		}
+		if s := strings.Join(got, " "); s != l.want {
+			t.Errorf("at %s: recorded %q, want %q", l.at, s, l.want)
+		}
+		if !slices.Equal(given, l.stand) {
+			t.Errorf("at %s: the argument was changed", l.at)
+		}
 	}
 }

@@ -12,9 +12,8 @@ func TestDocumentation(t *testing.T) {
 	golden(t, filepath.Join("..", "..", "docs", "events.md"), documentation())
 }
 
-func documentation() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `# Events
+// introduction wants the longest text and the rates of repetition.
+const introduction = `# Events
 
 <!-- Written from the table in pkg/event by "go test ./pkg/event -update"; do not edit. -->
 
@@ -29,9 +28,9 @@ fields that its section lists: all of them, also when they are zero or empty.
     journalctl -t etcd-watchdog WATCHDOG_JOB=…        # one piece of work, from beginning to end
     journalctl -t etcd-watchdog -p warning
 
-With `+"`log.format: json`"+` there is one object a line: ts, message, level,
+With ` + "`log.format: json`" + ` there is one object a line: ts, message, level,
 event, message_id, and the same facts under the keys below. With
-`+"`log.format: text`"+` there is one line for a person: time, level, sentence, and
+` + "`log.format: text`" + ` there is one line for a person: time, level, sentence, and
 the facts as key=value; a detail or an error that the sentence tells already is
 not repeated.
 
@@ -58,7 +57,11 @@ has ended, as condition_ended. A change of its figures alone is not reported.
 
 | journal field | key in text and JSON | unit | what it states |
 |---|---|---|---|
-`, maxText, length(firstRepeat), length(nextRepeat))
+`
+
+func documentation() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, introduction, maxText, length(firstRepeat), length(nextRepeat))
 	known := map[string]bool{}
 	for _, r := range Table() {
 		for _, f := range r.Facts {

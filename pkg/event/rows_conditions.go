@@ -1,9 +1,6 @@
 package event
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // What most conditions carry. Conditions of the whole cluster leave the member
 // out.
@@ -102,7 +99,7 @@ var conditionRows = []Row{{
 	Kind: QuotaDiffers, Name: "quota_differs", Level: Warning, ID: "f38b9b9b927e473db3cfb19890df86ca",
 	Facts: facts(member, sizes, configuredBytes, ofCluster),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("%s has a quota of %s, where %s is configured, and its own is used", capital(who(e)), size(e.QuotaBytes), size(e.ConfiguredBytes))
+		return capital(who(e)) + " has another quota than etcd.quota-backend-bytes says, and its own is used" + file(e)
 	},
 	Meaning: "The member itself says another quota than the configuration of the watchdog. What the member says is used.",
 	Remedy:  "Set etcd.quota-backend-bytes back to auto, or to the right size.",

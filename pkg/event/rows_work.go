@@ -3,6 +3,8 @@ package event
 import (
 	"fmt"
 	"strings"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 // piece is what the beginning and the end of a piece of work share.
@@ -76,7 +78,7 @@ var workRows = []Row{{
 	Kind: DefragmentationCompleted, Name: "defragmentation_completed", Level: Notice, ID: "24fc9ba241a14983bef8960dd0baf870",
 	Facts: facts(piece, beforeBytes, took, expected, detail),
 	sentence: func(e Event) string {
-		return fmt.Sprintf("Defragmented %s in %s: %s before; now %s", who(e), length(e.Took), size(e.BeforeBytes), usage(e))
+		return fmt.Sprintf("Defragmented %s in %s: %s before; now %s", who(e), length(e.Took), cluster.FormatBytes(e.BeforeBytes), usage(e))
 	},
 	Meaning: "The member has rewritten its file and answers again.",
 	Remedy:  "Nothing is to be done.",

@@ -6,23 +6,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-)
 
-// size writes a number of bytes for a person, in IEC units.
-func size(n int64) string {
-	if n < 0 {
-		return "-" + size(-max(n, -1<<62))
-	}
-	if n < 1<<10 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, unit := float64(n), -1
-	for v >= 1023.95 && unit < 5 { // what would round to 1024.0 is 1 of the next
-		v /= 1024
-		unit++
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}[max(unit, 0)]
-}
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
 
 // length writes a duration for a person: two units at most.
 func length(d time.Duration) string {
@@ -94,14 +80,14 @@ func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // usage tells the file, what of it is in use, and the quota.
 func usage(e Event) string {
-	s := fmt.Sprintf("file %s, in use %s", size(e.SizeBytes), size(e.InUseBytes))
+	s := fmt.Sprintf("file %s, in use %s", cluster.FormatBytes(e.SizeBytes), cluster.FormatBytes(e.InUseBytes))
 	switch {
 	case e.QuotaBytes < 0:
 		return s + ", no quota"
 	case e.QuotaBytes == 0:
 		return s
 	}
-	quota := fmt.Sprintf(", quota %s", size(e.QuotaBytes))
+	quota := fmt.Sprintf(", quota %s", cluster.FormatBytes(e.QuotaBytes))
 	if e.QuotaFrom != "" && e.QuotaFrom != "learnt" {
 		quota += " (" + e.QuotaFrom + ")"
 	}

@@ -7,18 +7,6 @@ import (
 	"time"
 )
 
-func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB",
-		512 << 20: "512 MiB", 1<<20 - 1: "1 MiB", 2 << 30: "2 GiB", 5 << 39: "2.5 TiB",
-		-(3 << 20): "-3 MiB", math.MaxInt64: "8 EiB", math.MinInt64: "-4 EiB",
-	} {
-		if got := size(n); got != want {
-			t.Errorf("size(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestLength(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0:                                "0 ms",

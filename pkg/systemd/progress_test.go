@@ -34,14 +34,17 @@ func watched(t *testing.T, interval, until time.Duration, loop func(p *Progress,
 	return pings, overdue
 }
 
+// progressCase is what a loop does, and what has to follow.
+type progressCase struct {
+	interval time.Duration
+	loop     func(p *Progress, start time.Time)
+	pings    []int
+	overdue  int
+}
+
 func TestProgress(t *testing.T) {
 	const s = time.Second
-	for name, c := range map[string]struct {
-		interval time.Duration
-		loop     func(p *Progress, start time.Time)
-		pings    []int
-		overdue  int
-	}{
+	for name, c := range map[string]progressCase{
 		"a loop in time is pinged for": {
 			interval: 60 * s,
 			loop: func(p *Progress, _ time.Time) {
