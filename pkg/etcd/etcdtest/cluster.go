@@ -20,6 +20,7 @@ import (
 // in await.
 type Cluster struct {
 	config Config
+	kv     *KV // has a mutex of its own, taken before this one's
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced after every change
@@ -59,6 +60,7 @@ const (
 func New(config Config) *Cluster {
 	c := &Cluster{
 		config:   config,
+		kv:       NewKV(),
 		changed:  make(chan struct{}),
 		members:  map[cluster.MemberID]*member{},
 		leader:   config.Leader,
@@ -70,6 +72,7 @@ func New(config Config) *Cluster {
 	for _, m := range config.Members {
 		c.members[m.ID] = newMember(m)
 	}
+	c.kv.NoSpaceWhile(c.WritesRefused)
 	return c
 }
 

@@ -69,7 +69,7 @@ func TestQuotaComparesTheFileNotTheSizeInUse(t *testing.T) {
 func TestAlarmListIsNotTheListOfFullMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := full(t, 3) // all three are full; writes went through member 1
-		c.Disarm(noSpace(1))
+		do(t, c, disarm(1))
 		if err := c.Put(t.Context(), 2, 1); !errors.Is(err, claim.ErrRefused) {
 			t.Fatalf("write through a full member: %v, want a refusal", err)
 		}

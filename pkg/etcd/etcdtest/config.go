@@ -14,7 +14,8 @@ type Config struct {
 	Members   []MemberConfig
 	Leader    cluster.MemberID
 
-	RequestTimeout           time.Duration // of one Status in Observe, and of Evidence
+	RequestTimeout           time.Duration // of every request but the next, and but a defragmentation
+	CompactTimeout           time.Duration
 	DefragmentBytesPerSecond int64         // of the size in use
 	CompactBytesPerSecond    int64         // of what is deleted
 	CompactionLag            time.Duration // until the members that do not serve a compaction begin with it
@@ -49,6 +50,7 @@ func DefaultConfig(n int) Config {
 		ClusterID:                0xc1,
 		Leader:                   1,
 		RequestTimeout:           5 * time.Second,
+		CompactTimeout:           5 * time.Minute,
 		DefragmentBytesPerSecond: 100 * mebibyte,
 		CompactBytesPerSecond:    1000 * mebibyte,
 		CompactionLag:            300 * time.Millisecond,

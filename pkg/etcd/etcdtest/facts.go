@@ -150,8 +150,13 @@ func learnerIsNotDefragmented(h held) {
 }
 
 func leadershipMoves(h held) {
-	_, leader, follower := h.settled()
-	h.refuses(cluster.Step{Kind: cluster.StepMoveLeader, Member: follower, To: leader})
+	v, leader, follower := h.settled()
+	for _, m := range v.Members {
+		if m.ID != leader && m.ID != follower {
+			h.refuses(cluster.Step{Kind: cluster.StepMoveLeader, Member: follower, To: m.ID})
+		}
+	}
+	h.do(cluster.Step{Kind: cluster.StepMoveLeader, Member: follower, To: leader}) // already done
 	h.do(cluster.Step{Kind: cluster.StepMoveLeader, Member: leader, To: follower})
 	h.eventually("every member names the new leader", func() bool { return h.look().Leader() == follower })
 	if !h.write(leader) {

@@ -107,7 +107,8 @@ func (c *Cluster) Start(id cluster.MemberID, catchingUp time.Duration) {
 
 // Suspend makes a member answer no client any more, while it goes on taking
 // part in raft. Requests that arrive meanwhile are served once it is resumed,
-// defragmentations also if nobody waits for them any longer.
+// defragmentations also if nobody waits for them any longer. A watchdog sends
+// none while it gets no answer, a person does.
 func (c *Cluster) Suspend(id cluster.MemberID) {
 	c.with(id, func(m *member) { m.suspended = true })
 }
@@ -148,13 +149,6 @@ func (c *Cluster) Raise(a cluster.Alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.raise(a)
-}
-
-// Disarm is what a person does with etcdctl, by one id.
-func (c *Cluster) Disarm(a cluster.Alarm) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.disarm(0, a)
 }
 
 // Add adds a member that has caught up.

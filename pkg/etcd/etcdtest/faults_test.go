@@ -95,7 +95,7 @@ func TestRestartEndsWhateverTheMemberWasAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(DefaultConfig(3))
 		for range 2 {
-			go func() { _ = c.Operator(1).Do(context.Background(), defragment(2)) }()
+			go func() { _ = c.Operator(0).Do(context.Background(), defragment(2)) }()
 		}
 		synctest.Wait()
 		c.Kill(2)
@@ -114,7 +114,7 @@ func TestRequestToASuspendedMemberLandsWhenItIsResumed(t *testing.T) {
 		c.Suspend(2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := c.Operator(1).Do(ctx, defragment(2)); !errors.Is(err, cluster.ErrOutcomeUnknown) {
+		if err := c.Operator(0).Do(ctx, defragment(2)); !errors.Is(err, cluster.ErrOutcomeUnknown) {
 			t.Errorf("error %v, want an unknown outcome", err)
 		}
 		if m := observe(t, c, 2); m.Contact != cluster.Silent {

@@ -9,14 +9,17 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
-// Operator is the hands of the watchdog beside one member.
+// Operator is the hands of the watchdog beside one member, or those of a
+// person.
 type Operator struct {
 	cluster *Cluster
 	local   cluster.MemberID
 }
 
 // Operator returns the hands of the watchdog beside that member. What they do
-// is in the history under its id.
+// is in the history under its id. Member 0 is a person with etcdctl: nothing
+// is asked before the request is sent, so a defragmentation may queue, and any
+// alarm may be disarmed.
 func (c *Cluster) Operator(local cluster.MemberID) *Operator {
 	return &Operator{cluster: c, local: local}
 }
@@ -35,6 +38,11 @@ func (o *Operator) Do(ctx context.Context, step cluster.Step) error {
 func (c *Cluster) do(ctx context.Context, by cluster.MemberID, step cluster.Step) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // never sent
+	}
+	if by != 0 {
+		if err := c.ask(ctx, by, step); err != nil {
+			return c.refused(by, step, err)
+		}
 	}
 	fault := c.takeFault(by, step)
 	switch fault.Effect {
@@ -55,6 +63,29 @@ func (c *Cluster) do(ctx context.Context, by cluster.MemberID, step cluster.Step
 	return c.perform(ctx, by, step)
 }
 
+// ask is what comes before a watchdog's step is sent: only NOSPACE is ever
+// disarmed, the member has to answer within the request timeout, and to list
+// no CORRUPT alarm.
+func (c *Cluster) ask(ctx context.Context, by cluster.MemberID, step cluster.Step) error {
+	if step.Kind == cluster.StepDisarm && step.Alarm != cluster.AlarmNoSpace {
+		return errors.New("only NOSPACE is disarmed")
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
+	defer cancel()
+	return c.await(ctx, func() (bool, error) {
+		m, err := c.server(by, step)
+		switch {
+		case err != nil:
+			return true, err
+		case !m.answers():
+			return false, nil
+		case c.listed(cluster.AlarmCorrupt):
+			return true, errCorrupt
+		}
+		return true, nil
+	})
+}
+
 // hungUp is the context of a request that arrives, and nobody waits for.
 func hungUp() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -63,11 +94,13 @@ func hungUp() context.Context {
 }
 
 func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster.Step) error {
-	var sent bool
-	err := c.permit(step)
-	if err != nil {
-		return c.refused(by, step, err)
+	if patience := c.patience(step.Kind); patience > 0 {
+		bounded, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		ctx = bounded
 	}
+	var sent bool
+	var err error
 	switch step.Kind {
 	case cluster.StepCompact:
 		sent, err = c.doCompact(ctx, by, step)
@@ -77,6 +110,8 @@ func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster
 		sent, err = c.doDefragment(ctx, by, step)
 	case cluster.StepDisarm:
 		sent, err = c.doDisarm(ctx, by, step)
+	default:
+		err = errors.New("no such step")
 	}
 	switch {
 	case err == nil:
@@ -88,21 +123,16 @@ func (c *Cluster) perform(ctx context.Context, by cluster.MemberID, step cluster
 	}
 }
 
-// permit is what the operator refuses by itself, whatever etcd would say:
-// every step while a CORRUPT alarm is listed, and disarming any other alarm
-// than NOSPACE.
-func (c *Cluster) permit(step cluster.Step) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case step.Kind < cluster.StepCompact || step.Kind > cluster.StepDisarm:
-		return errors.New("no such step")
-	case c.listed(cluster.AlarmCorrupt):
-		return errCorrupt
-	case step.Kind == cluster.StepDisarm && step.Alarm != cluster.AlarmNoSpace:
-		return errors.New("only NOSPACE is disarmed")
+// patience is how long a request is waited for; 0: for as long as it takes.
+func (c *Cluster) patience(kind cluster.StepKind) time.Duration {
+	switch kind {
+	case cluster.StepDefragment:
+		return 0
+	case cluster.StepCompact:
+		return c.config.CompactTimeout
+	default:
+		return c.config.RequestTimeout
 	}
-	return nil
 }
 
 // refused puts an attempt that came to nothing into the history.
@@ -171,6 +201,8 @@ func (c *Cluster) doMoveLeader(ctx context.Context, by cluster.MemberID, step cl
 		sent = false
 		to := c.members[step.To]
 		switch {
+		case c.leader == step.To:
+			return true, nil // already done
 		case c.leader != step.Member:
 			return true, errors.New("not leader")
 		case to == nil || to.config.Learner || !to.up:
@@ -179,7 +211,7 @@ func (c *Cluster) doMoveLeader(ctx context.Context, by cluster.MemberID, step cl
 		sent = true
 		return true, nil
 	})
-	if err != nil || step.To == step.Member {
+	if err != nil || !sent {
 		return sent, err
 	}
 	c.after(c.config.MoveLeaderTime, func() { c.moveLeader(by, step) })
@@ -203,11 +235,12 @@ func (c *Cluster) moveLeader(by cluster.MemberID, step cluster.Step) {
 
 func (c *Cluster) doDisarm(ctx context.Context, by cluster.MemberID, step cluster.Step) (sent bool, err error) {
 	err = c.await(ctx, func() (bool, error) {
-		if c.serving(by) == nil {
-			return true, errNotConnected
+		m, err := c.server(by, step)
+		if err != nil {
+			return true, err
 		}
 		sent = true
-		if !c.serving(by).answers() || !c.quorate() {
+		if !m.answers() || !c.quorate() {
 			return false, nil
 		}
 		c.disarm(by, cluster.Alarm{Member: step.Member, Kind: step.Alarm})
@@ -216,20 +249,24 @@ func (c *Cluster) doDisarm(ctx context.Context, by cluster.MemberID, step cluste
 	return sent, err
 }
 
-// serving is the member that a request which any member can serve goes to:
-// the watchdog's own, else the first that answers; nil if none is up.
-func (c *Cluster) serving(by cluster.MemberID) *member {
-	var up *member
+// server is the member that a step is sent to. Disarming is served by any: by
+// the watchdog's own, or else by one that answers, or else by one that is up.
+func (c *Cluster) server(by cluster.MemberID, step cluster.Step) (*member, error) {
+	if step.Kind != cluster.StepDisarm {
+		return c.reach(by, step.Member)
+	}
+	var some *member
+	err := errNotConnected
 	for _, m := range append([]*member{c.members[by]}, c.sorted()...) {
-		if m == nil || !m.up {
+		if m == nil || !m.up || c.strays[route{by, m.config.ID}] != 0 {
 			continue
 		}
 		if m.answers() {
-			return m
+			return m, nil
 		}
-		up = m
+		some, err = m, nil
 	}
-	return up
+	return some, err
 }
 
 func (c *Cluster) disarm(by cluster.MemberID, a cluster.Alarm) {

@@ -85,7 +85,7 @@ func TestBetweenTwoQueuedDefragmentationsTheMemberAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(DefaultConfig(3))
 		for range 2 {
-			go func() { _ = c.Operator(1).Do(context.Background(), defragment(2)) }()
+			go func() { _ = c.Operator(0).Do(context.Background(), defragment(2)) }()
 		}
 		synctest.Wait()
 		if m := observe(t, c, 2); m.Contact != cluster.Answered {
@@ -147,6 +147,9 @@ func TestLeadershipMovesToVotersOnlyAndFromTheLeaderOnly(t *testing.T) {
 		if err := move(2, 3); err == nil {
 			t.Error("a follower gave the leadership away")
 		}
+		if err := move(2, 1); err != nil {
+			t.Errorf("the leader shall lead: %v", err)
+		}
 		if err := move(1, 3); err != nil {
 			t.Error(err)
 		}
@@ -170,6 +173,30 @@ func TestLearnerRefusesDefragmentation(t *testing.T) {
 		}
 		if c.History().NeverAskedOf(4) == nil || c.History().NothingRefused() == nil {
 			t.Error("the history does not tell of the attempt")
+		}
+	})
+}
+
+func TestNothingIsSentToAMemberThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(DefaultConfig(3))
+		c.Slow(2, 100)
+		go func() { _ = c.Operator(0).Do(context.Background(), defragment(2)) }()
+		synctest.Wait()
+		begin := time.Now()
+		for _, step := range []cluster.Step{compactNow(c, 2), defragment(2)} {
+			err := c.Operator(1).Do(t.Context(), step)
+			if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) {
+				t.Errorf("%s: %v, want a plain failure", step, err)
+			}
+		}
+		if took := time.Since(begin); took != 10*time.Second {
+			t.Errorf("took %s, want twice the request timeout", took)
+		}
+		do(t, c, disarm(2)) // others serve it
+		time.Sleep(2 * time.Minute)
+		if n := c.History().Defragmentations()[2]; n != 1 {
+			t.Errorf("%d defragmentations, want the one of the person", n)
 		}
 	})
 }

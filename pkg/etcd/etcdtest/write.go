@@ -93,5 +93,9 @@ func (c *Cluster) WritesRefused() bool {
 func (c *Cluster) LeasesRenewable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.renews()
+}
+
+func (c *Cluster) renews() bool {
 	return c.quorate() && !c.members[c.leader].defragmenting
 }
