@@ -71,6 +71,7 @@ func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
 	}
 	defer p.cluster.Close()
 	debug.SetMemoryLimit(memoryLimit)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
 	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: warning})
 
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)

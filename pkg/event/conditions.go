@@ -18,6 +18,9 @@ const (
 // are worth reading: one when a condition begins, again after an hour and then
 // every six hours while it lasts, and one when it has ended.
 //
+// A condition whose row has a Patience comes and goes with every piece of work:
+// it is reported when it has lasted for that long, and not at all before.
+//
 // A condition is known by its Kind and its Member alone. A changed figure,
 // detail or reason is no new condition; the next repetition tells it.
 //
@@ -34,7 +37,8 @@ type conditionKey struct {
 type standing struct {
 	name  string // the member's, as last seen
 	began time.Time
-	due   time.Time // when it is reported again
+	due   time.Time // when it is reported, or reported again
+	told  bool      // it was reported; so its end will be
 }
 
 // Update takes all the conditions that stand at now, one Event each, and
@@ -49,12 +53,15 @@ func (c *Conditions) Update(now time.Time, events []Event) []Event {
 			continue
 		}
 		s, known := c.standing[key]
-		switch {
-		case !known:
-			s = standing{began: now, due: now.Add(firstRepeat)}
+		if !known {
+			s = standing{began: now, due: now.Add(e.Kind.Row().Patience)}
+		}
+		switch due := !now.Before(s.due); {
+		case due && !s.told:
+			s.told, s.due = true, now.Add(firstRepeat)
 			e.Took = 0
 			report = append(report, e)
-		case !now.Before(s.due):
+		case due:
 			s.due = now.Add(nextRepeat)
 			e.Took = now.Sub(s.began)
 			report = append(report, e)
@@ -71,7 +78,7 @@ func (c *Conditions) Update(now time.Time, events []Event) []Event {
 func (c *Conditions) ended(now time.Time, next map[conditionKey]standing) []Event {
 	var gone []conditionKey
 	for key := range c.standing {
-		if _, still := next[key]; !still {
+		if _, still := next[key]; !still && c.standing[key].told {
 			gone = append(gone, key)
 		}
 	}

@@ -1,6 +1,13 @@
 package event
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
+
+// turnPatience is how long a watchdog waits for another without saying so: the
+// length of a usual piece of work.
+const turnPatience = 30 * time.Second
 
 // What most conditions carry. Conditions of the whole cluster leave the member
 // out.
@@ -16,6 +23,9 @@ var conditionRows = []Row{{
 	Kind: NospaceArmed, Name: "nospace_armed", Level: Warning, ID: "dd316d6810f24e238b0e6d0653ad50db",
 	Facts: facts(member, alarm, sizes, ofCluster),
 	sentence: func(e Event) string {
+		if e.Member == 0 {
+			return "etcd refuses writes: NOSPACE is listed"
+		}
 		return "etcd refuses writes: a NOSPACE alarm is listed for " + who(e) + file(e)
 	},
 	Meaning: "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
@@ -56,7 +66,8 @@ var conditionRows = []Row{{
 	Remedy:   "Look at etcd's own log on that host. If the member is gone for good, remove it (`etcdctl member remove`), so that the others can be looked after again.",
 	hint:     "if it lasts, see the log of etcd on its host",
 }, {
-	Kind: MemberCatchingUp, Name: "member_catching_up", Level: Info, ID: "1b0e539743da49c18dea325f60b42207",
+	Patience: turnPatience,
+	Kind:     MemberCatchingUp, Name: "member_catching_up", Level: Info, ID: "1b0e539743da49c18dea325f60b42207",
 	Facts:    ofMember,
 	sentence: func(e Event) string { return capital(who(e)) + " is behind the others and is catching up" },
 	Meaning:  "The member has not applied what the others have. Nothing is begun on any member until it has, for the cluster could lose its quorum.",
@@ -131,7 +142,8 @@ var conditionRows = []Row{{
 	Meaning:  "The file is large because the data are, not because of free pages. Work on it would block the member and give back less than maintenance.min-reclaim.",
 	Remedy:   "Delete what is not needed, or restart every member with a larger --quota-backend-bytes, before the quota is reached.",
 }, {
-	Kind: WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",
+	Patience: turnPatience,
+	Kind:     WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",
 	Facts: facts(claimHolder, ofMember),
 	sentence: func(e Event) string {
 		if e.Holder == "" || e.Detail != "" {
@@ -142,11 +154,12 @@ var conditionRows = []Row{{
 	Meaning: "Another watchdog works on a member. This one goes on when that is done, or when the claim of a dead holder has expired.",
 	Remedy:  "Nothing is to be done. If it lasts, look at the journal of the holder.",
 }, {
-	Kind: AnotherMembersTurn, Name: "another_members_turn", Level: Info, ID: "b1d1120621d142d4a797aa918970cae9",
+	Patience: turnPatience,
+	Kind:     AnotherMembersTurn, Name: "another_members_turn", Level: Info, ID: "b1d1120621d142d4a797aa918970cae9",
 	Facts:    ofMember,
 	sentence: func(e Event) string { return "It is the turn of another member before this one" },
-	Meaning:  "etcd refuses writes and no watchdog holds tickets for the claim, so the members are worked on in the order of their ids. This one's turn has not come.",
-	Remedy:   "Nothing is to be done. A member that makes no progress within maintenance.adopt-after is passed over.",
+	Meaning:  "Several members need work, and one is worked on at a time: the fullest first and the leader last or, where no watchdog can hold the claim, in the order of their ids.",
+	Remedy:   "Nothing is to be done. A member that makes no progress within maintenance.adopt-after is worked on by another one's watchdog.",
 }, {
 	Kind: DefragmentationUnknown, Name: "defragmentation_unknown", Level: Warning, ID: "f022fc7d1ac44d5eb01d357b821d83d3",
 	Facts: ofMember,

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Row says everything about one Kind that does not depend on the occurrence.
@@ -12,6 +13,9 @@ type Row struct {
 	Level Level
 	ID    string // the journal field MESSAGE_ID: 32 lower-case hex digits, never changed
 	Facts []Fact // what its entries carry, in this order
+
+	// Patience is how long a condition lasts before it is worth a word.
+	Patience time.Duration
 
 	// Meaning and Remedy are for a person who reads the entry and wants to
 	// know more: what it says about the cluster, and what is to be done, if

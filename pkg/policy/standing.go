@@ -28,12 +28,22 @@ func (w world) standing(d Decision) []Condition {
 		w.ofMember(m, add)
 	}
 	if !d.Acts() && d.Reason != BelowThreshold {
-		all = append(all, Condition{d.Reason, d.Member, d.Detail})
+		all = append(all, Condition{d.Reason, w.subject(d), d.Detail})
 	}
 	return tidy(all)
 }
 
-// ofMember adds the conditions of one member.
+// subject is the member that a reason to wait is a condition of. Whose turn it
+// is, and who holds the claim, changes while the waiting lasts.
+func (w world) subject(d Decision) cluster.MemberID {
+	if d.Reason == AnotherMembersTurn || d.Reason == WaitingForClaim {
+		return 0
+	}
+	return d.Member
+}
+
+// ofMember adds the conditions of one member. The state of its file is told by
+// its own watchdog; that of a member which nobody watches, by all.
 func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, string)) {
 	switch {
 	case m.Contact == cluster.Mismatched:
@@ -45,6 +55,8 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 		if w.view.Claims.Holder == "" {
 			add(MemberUnreachable, m.ID, m.Problem)
 		}
+		return
+	case m.ID != w.view.Local && w.watched(m.ID):
 		return
 	case !m.Quota.Trusted():
 		add(QuotaAssumed, m.ID, "neither the member nor the configuration says what its quota is")

@@ -34,7 +34,7 @@ func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) p
 		}
 	}
 	if d.Permit == policy.FixedOrder || d.Permit == policy.SingleVoter {
-		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, Job: w.job()})
+		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
 	}
 	w.carryOut(ctx, free, d, w.previous, v)
 	return d
@@ -59,7 +59,7 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 		return refused(d, policy.WaitingForClaim, fmt.Sprintf("the claim could not be taken: %v", err))
 	}
 	w.replenish = true
-	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, Job: w.nextJob()})
+	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
 	took, target := time.Now(), d.Member
 	for range rounds {
 		w.extend(time.Now())
@@ -86,27 +86,24 @@ func (w *Watchdog) lookUnderClaim(held *claim.Held, claims cluster.Claims) clust
 	v := w.Observer.Observe(held.Context(), time.Now())
 	v.Claims = claims
 	v.Claims.Enrolled, v.Claims.Holder, v.Claims.HolderMember = true, "", 0
-	w.memory = w.memory.WithLook(w.Limits, v)
+	w.fold(v)
 	return v
 }
 
 // carryOut runs the worker and remembers what came of it.
 func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d policy.Decision, looks ...cluster.View) policy.Outcome {
-	armedSince := w.memory.ArmedSince
+	if d.Has(cluster.StepDisarm) {
+		w.disarming = w.memory.ArmedSince
+	}
 	if d.Reason == policy.Adopted {
 		w.Recorder.Record(event.Event{Kind: event.Adopted, Reason: string(d.Reason), Member: d.Member, Job: w.job()})
 	}
 	outcome := w.Worker.Run(ctx, permit, d, w.memory, w.job(), looks...)
 	w.progressed = len(outcome.Done) > 0 && outcome.Err == nil
 	if len(outcome.Done) > 0 {
-		w.memory = w.memory.WithLook(w.Limits, outcome.View)
+		w.fold(outcome.View)
 	}
 	w.memory = w.memory.WithOutcome(w.Limits, outcome)
-	for _, step := range outcome.Done {
-		if step.Kind == cluster.StepDisarm {
-			w.disarming = armedSince
-		}
-	}
 	if outcome.Err != nil && outcome.Doubt == nil && !errors.Is(outcome.Err, maintenance.ErrStopped) {
 		w.Recorder.Record(event.Event{Kind: event.WorkEnded, Reason: string(d.Reason), Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
 	}

@@ -33,6 +33,12 @@ func (w *Watchdog) report(now time.Time, v cluster.View, d policy.Decision) {
 	w.Status(sentence(v, d))
 }
 
+// nameOf returns a member's name, or nothing.
+func nameOf(v cluster.View, id cluster.MemberID) string {
+	m, _ := v.Member(id)
+	return m.Name
+}
+
 // about puts a condition together with the member's figures.
 func about(v cluster.View, kind event.Kind, c policy.Condition) event.Event {
 	m, _ := v.Member(c.Member)
@@ -56,8 +62,9 @@ func conflicts(v cluster.View) []event.Event {
 	var differ []event.Event
 	for _, m := range v.Members {
 		if m.Contact == cluster.Answered && m.Quota.Conflict() {
-			differ = append(differ, about(v, event.QuotaDiffers, policy.Condition{Member: m.ID, Detail: fmt.Sprintf(
-				"etcd.quota-backend-bytes says %s, the member %s; the member is right", cluster.FormatBytes(m.Quota.ConfiguredBytes), cluster.FormatBytes(m.Quota.Bytes))}))
+			e := about(v, event.QuotaDiffers, policy.Condition{Member: m.ID})
+			e.ConfiguredBytes = m.Quota.ConfiguredBytes
+			differ = append(differ, e)
 		}
 	}
 	return differ

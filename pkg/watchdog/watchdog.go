@@ -29,7 +29,7 @@ type Watchdog struct {
 	Operator       maintenance.Operator
 	Worker         Worker
 	Book           *claim.Book // nil: a dry run, which writes nothing into etcd, tickets included
-	Tickets        int // in a full book; for the reports
+	Tickets        int         // in a full book; for the reports
 	Recorder       event.Recorder
 	Status         func(sentence string) // what the service manager shows; called once a tick
 	Alive          maintenance.Alive
@@ -45,6 +45,7 @@ type state struct {
 	claimsAt   time.Time    // when the claim was read last
 	held       *claim.Held  // kept over a tick only for a doubt, or until the giving back has arrived
 	resumed    bool         // a ticket of ours was found busy, and its doubts are in memory
+	enrolled   bool         // it was reported that tickets are there
 	replenish  bool         // the book is not known to be full
 	disarming  time.Time    // since when NOSPACE, which we have disarmed, was listed; zero: we have not
 	jobs       int
@@ -114,10 +115,15 @@ func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
 	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
 		v.Claims = w.readClaims(ctx, v)
 	}
+	w.fold(v)
+	return v
+}
+
+// fold takes one look into the memory.
+func (w *Watchdog) fold(v cluster.View) {
 	before := w.memory
 	w.memory = before.WithLook(w.Limits, v)
 	w.noteAlarm(before, v)
-	return v
 }
 
 // calm reports that nothing in this look asks for work.
@@ -143,6 +149,13 @@ func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claim
 		return cluster.Claims{}
 	}
 	w.claimsAt, w.lastError = v.At, ""
+	if claims.Enrolled && !w.enrolled {
+		w.enrolled = true
+		w.Recorder.Record(event.Event{Kind: event.Resumed, Member: v.Local, MemberName: nameOf(v, v.Local), Tickets: w.Tickets})
+	}
+	if !claims.Enrolled {
+		w.enrolled = false
+	}
 	return claims
 }
 
@@ -173,10 +186,10 @@ func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 		}
 		return false
 	}
-	if !v.Claims.Enrolled {
+	if !w.enrolled {
 		w.Recorder.Record(e)
 	}
-	w.replenish = false
+	w.enrolled, w.replenish = true, false
 	return true
 }
 
