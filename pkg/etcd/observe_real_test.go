@@ -47,3 +47,58 @@ func TestObserveThreeMembers(t *testing.T) {
 		}
 	})
 }
+
+func TestMembersThatAllAdvertiseOneURL(t *testing.T) {
+	onOneLine(t, func(t *testing.T, line realetcd.Line) {
+		real := realetcd.Start(t, realetcd.Config{Line: line, Members: 3, AdvertiseLocalhost: true})
+		c := watch(t, real, 0)
+		view := observe(t, c)
+		for i := range 3 {
+			if i == 0 {
+				wantContact(t, view, memberID(real, i), cluster.Answered, "")
+				continue
+			}
+			wantContact(t, view, memberID(real, i), cluster.Mismatched, "is answered by member "+memberID(real, 0).String())
+			if e := c.Evidence(t.Context(), memberID(real, i)); e.Known {
+				t.Errorf("member %d: evidence %+v, which is another member's", i, e)
+			}
+			if err := c.Do(t.Context(), cluster.Step{Kind: cluster.StepDefragment, Member: memberID(real, i)}); err == nil {
+				t.Errorf("member %d was defragmented, or rather member 0", i)
+			}
+		}
+		if e := c.Evidence(t.Context(), memberID(real, 0)); !e.Known || e.Completed != 0 {
+			t.Errorf("evidence %+v of the local member, want no defragmentation", e)
+		}
+		if n := len(c.Clients()); n != 1 {
+			t.Errorf("%d clients, want the local one alone", n)
+		}
+	})
+}
+
+func TestMemberGoesAndComesBack(t *testing.T) {
+	onOneLine(t, func(t *testing.T, line realetcd.Line) {
+		real := realetcd.Start(t, realetcd.Config{Line: line, Members: 3, QuotaBytes: 32 << 20})
+		c := watch(t, real, 0)
+		observeUntil(t, c, "every member to answer", allAnswer)
+		for _, i := range []int{2, 0} { // another one, then the local one
+			id := memberID(real, i)
+			if err := real.Member(i).Kill(); err != nil {
+				t.Fatal(err)
+			}
+			view := observeUntil(t, c, "the member to be silent and the others to have a leader", func(v cluster.View) bool {
+				m := mustFind(t, v, id)
+				return m.Contact == cluster.Silent && v.Leader() != 0 && v.Leader() != id
+			})
+			if len(view.Members) != 3 || view.Local != memberID(real, 0) || view.Problem != "" {
+				t.Errorf("view %+v, want three members", view)
+			}
+			if err := real.Member(i).Start(); err != nil {
+				t.Fatal(err)
+			}
+			view = observeUntil(t, c, "the member to answer again", allAnswer)
+			if q := mustFind(t, view, id).Quota; q.Bytes != 32<<20 || q.Source != cluster.QuotaLearnt {
+				t.Errorf("quota %+v after a restart", q)
+			}
+		}
+	})
+}

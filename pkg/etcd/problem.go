@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+const broke = "the connection to %s broke: if this lasts, see etcd's log there"
+
 // causes are what gRPC, crypto/tls and the kernel write of the reasons why a
 // connection fails, and what that means to a person; the first that fits counts.
 // %s is the URL.
@@ -26,12 +28,13 @@ var causes = []struct{ written, means string }{
 	{"certificate is valid for", "the certificate at %s does not name that host: issue it with all names and addresses of the host"},
 	{"certificate is not valid for", "the certificate at %s does not name that host: issue it with all names and addresses of the host"},
 	{"does not look like a TLS handshake", "%s does not speak TLS: use http:// there, or give etcd a certificate"},
+	{"connection reset", broke},
+	{"broken pipe", broke},
 	{"remote error: tls: ", "%s refuses our certificate: set cert and key to a client certificate of the authority that etcd's trusted-ca-file holds"},
 	{"error reading server preface", "%s accepts the connection and speaks no etcd on it: if etcd wants TLS there, use https:// and set cert and key"},
 	{"i/o timeout", "no connection to %s in time: check the network and the firewall"},
-	{"connection reset", "the connection to %s broke"},
-	{"error reading from server", "the connection to %s broke"},
-	{"transport is closing", "the connection to %s broke"},
+	{"error reading from server", broke},
+	{"transport is closing", broke},
 }
 
 // problem says why the member at a URL did not answer: one clause for people,

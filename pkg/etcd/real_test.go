@@ -27,6 +27,14 @@ func onEachLine(t *testing.T, test func(t *testing.T, line realetcd.Line)) {
 	realetcd.EachLine(t, test)
 }
 
+// onOneLine runs the test on one server line, where the lines do not differ.
+func onOneLine(t *testing.T, test func(t *testing.T, line realetcd.Line)) {
+	if testing.Short() {
+		t.Skip("runs real etcd servers")
+	}
+	test(t, realetcd.MustLine(t, "3.6"))
+}
+
 // watch opens a Cluster whose local member is member i.
 func watch(t *testing.T, real *realetcd.Cluster, i int, change ...func(*etcd.Options)) *etcd.Cluster {
 	t.Helper()
