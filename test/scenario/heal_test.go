@@ -1,87 +1,122 @@
 package scenario
 
 import (
-	"context"
-	"fmt"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
-	"github.com/etcd-watchdog/etcd-watchdog/test/watchdogs"
 )
 
-const (
-	quota = 64 << 20
-	// within bounds every wait; a healed cluster needs a few seconds.
-	within = 2 * time.Minute
-)
-
-// quick is the configuration of tests: small clusters on a busy machine.
-const quick = `
-watch:
-  poll-interval: 1s
-`
-
-var load = realetcd.Load{Prefix: "data/", LiveBytes: 20 << 20, ValueBytes: 16 << 10, Seed: 1}
-
-func start(t *testing.T, line realetcd.Line, members int) *realetcd.Cluster {
-	t.Helper()
-	return realetcd.Start(t, realetcd.Config{Line: line, Members: members, QuotaBytes: quota})
-}
-
-func fill(t *testing.T, cluster *realetcd.Cluster) {
-	t.Helper()
-	if _, err := cluster.Fill(t.Context(), load); err != nil {
-		t.Fatal(err)
+// watchedAndFull is the main job: the watchdogs run, the cluster fills up.
+func watchedAndFull(t *testing.T, line realetcd.Line, members int) {
+	s := stageOn(t, line, members)
+	s.watch(settings{})
+	s.write()
+	s.fill()
+	s.healed()
+	s.unclaimed()
+	s.polls(1)
+	s.end(s.each())
+	s.once("nospace_armed", 1)
+	if healed := s.dogs.Of("healed"); len(healed) != 1 {
+		t.Errorf("%d entries healed, want 1", len(healed))
+	}
+	if members > 1 {
+		s.never("without_claim")
 	}
 }
 
-// awaitHealed waits until no alarm is listed and a write is accepted.
-func awaitHealed(t *testing.T, cluster *realetcd.Cluster) {
-	t.Helper()
-	realetcd.Eventually(t, within, "the cluster to be healed", func() (bool, string) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		for _, m := range cluster.Running() {
-			alarms, err := cluster.Alarms(ctx)
-			if err != nil || len(alarms) > 0 {
-				return false, fmt.Sprint(alarms, err)
-			}
-			if _, err := m.Client().Put(ctx, "probe", "x"); err != nil {
-				return false, err.Error()
-			}
-			return true, ""
-		}
-		return false, "no member runs"
+func TestHealsOnEachLine(t *testing.T) {
+	realetcd.EachLine(t, func(t *testing.T, line realetcd.Line) {
+		t.Parallel()
+		watchedAndFull(t, line, 3)
 	})
 }
 
-func TestWatchedClusterIsHealed(t *testing.T) {
-	realetcd.EachLine(t, func(t *testing.T, line realetcd.Line) {
-		cluster := start(t, line, 3)
-		dogs := watchdogs.Beside(t, cluster, quick)
-		dogs.Start()
-		writers, err := cluster.StartWriters(t.Context(), realetcd.WritersConfig{Prefix: "w/", Writers: 2, Keys: 20, ValueBytes: 1024, Pause: 5 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
+func TestHealsEachSize(t *testing.T) {
+	whole(t)
+	for _, of := range []struct {
+		line    string
+		members int
+	}{{"3.6", 1}, {"3.4", 2}, {"3.7", 2}, {"3.5", 5}} {
+		t.Run(of.line, func(t *testing.T) {
+			t.Parallel()
+			line, err := realetcd.FindLine(of.line)
+			if err != nil && of.line == "3.4" {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			watchedAndFull(t, line, of.members)
+		})
+	}
+}
+
+// Watchdogs that are installed on a cluster that is full already can have no
+// tickets: they go in the order of the member ids.
+func TestHealsWhenStartedLate(t *testing.T) {
+	s := stage(t, "3.5", 3)
+	s.write()
+	s.fill()
+	s.add(settings{})
+	s.dogs.Start()
+	s.healed()
+	s.eachDog("enrolled", 1)
+	s.end(s.each())
+	s.never("claim_taken")
+	if n := len(s.dogs.Of("without_claim")); n < 3 {
+		t.Errorf("%d entries without_claim, want one for each piece of work", n)
+	}
+	s.once("nospace_armed", 1)
+	s.inOrderOfIDs()
+}
+
+// inOrderOfIDs checks in which order the members were defragmented.
+func (s *scene) inOrderOfIDs() {
+	s.t.Helper()
+	members := s.Members()
+	slices.SortFunc(members, func(a, b *realetcd.Member) int {
+		if a.ID() < b.ID() {
+			return -1
 		}
-		fill(t, cluster)
-		awaitHealed(t, cluster)
-		tally := writers.Stop()
-		t.Logf("%+v", tally)
-		if err := writers.Verify(t.Context()); err != nil {
-			t.Error(err)
+		return 1
+	})
+	for i, d := range s.defragmentations() {
+		if want := members[i%len(members)].Name; d.Member != want {
+			s.t.Errorf("defragmentation %d is that of %s, want %s, the next by id", i, d.Member, want)
 		}
-		all, err := cluster.Defragmentations()
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// One watchdog heals the whole cluster: it adopts the members of the others.
+func TestLoneWatchdogHealsAll(t *testing.T) {
+	const adopting = "watch:\n  poll-interval: 1s\nmaintenance:\n  adopt-after: 2s\n"
+	t.Run("before it is full", func(t *testing.T) {
+		s := stage(t, "3.6", 3)
+		s.watch(settings{other: adopting}, 1)
+		s.write()
+		s.fill()
+		s.healed()
+		s.unclaimed()
+		s.end(s.each())
+		if n := len(s.dogs.Of("adopted")); n != 2 {
+			t.Errorf("%d members are adopted, want 2", n)
 		}
-		for _, d := range all {
-			t.Log(d)
+		s.never("without_claim")
+	})
+	t.Run("after it is full", func(t *testing.T) {
+		s := stage(t, "3.7", 3)
+		s.write()
+		s.fill()
+		s.add(settings{other: adopting}, 1)
+		s.dogs.Start()
+		s.healed()
+		s.eachDog("enrolled", 1)
+		s.end(s.each())
+		if n := len(s.dogs.Of("adopted")); n != 2 {
+			t.Errorf("%d members are adopted, want 2", n)
 		}
-		if overlaps := realetcd.Overlaps(all); len(overlaps) > 0 {
-			t.Errorf("defragmentations at once: %v", overlaps)
-		}
-		t.Log(dogs.Transcript())
+		s.never("claim_taken")
 	})
 }

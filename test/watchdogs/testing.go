@@ -1,23 +1,11 @@
 package watchdogs
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
 )
-
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := tempDir()
-	if err != nil {
-		return "", err
-	}
-	return Build(context.Background(), dir)
-})
 
 // Pack is the watchdogs of one cluster in a test.
 type Pack struct {
@@ -25,32 +13,18 @@ type Pack struct {
 	Dogs []*Watchdog
 }
 
-// Beside returns watchdogs, not started, beside those members of the cluster;
-// with none named, beside all. The extra sections end the configuration of each.
-// In the end the test stops what runs, and shows the entries if it has failed.
-func Beside(tb testing.TB, cluster *realetcd.Cluster, extra string, members ...int) *Pack {
-	tb.Helper()
-	if len(members) == 0 {
-		for i := range cluster.Members() {
-			members = append(members, i)
-		}
-	}
+// NewPack returns a pack without watchdogs. In the end the test stops what
+// runs, and shows the entries if it has failed.
+func NewPack(tb testing.TB) *Pack {
 	p := &Pack{tb: tb}
-	for _, i := range members {
-		p.Add(cluster, fmt.Sprintf("dog%d", i), Config(cluster, cluster.Member(i).ClientURL, nil, extra))
-	}
 	tb.Cleanup(p.cleanup)
 	return p
 }
 
 // Add adds a watchdog with that configuration, not started.
-func (p *Pack) Add(cluster *realetcd.Cluster, name, config string, flags ...string) *Watchdog {
+func (p *Pack) Add(name, config string, flags ...string) *Watchdog {
 	p.tb.Helper()
-	binary, err := build()
-	if err != nil {
-		p.tb.Fatal(err)
-	}
-	dog, err := New(binary, p.tb.TempDir(), name, config, flags...)
+	dog, err := New(Binary(p.tb), p.tb.TempDir(), name, config, flags...)
 	if err != nil {
 		p.tb.Fatal(err)
 	}

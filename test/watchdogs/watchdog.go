@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,8 @@ type Entry struct {
 	Event    string    `json:"event"`
 	Message  string    `json:"message"`
 	Reason   string    `json:"reason"`
+	Detail   string    `json:"detail"`
+	Error    string    `json:"error"`
 	Job      string    `json:"job"`
 	MemberID string    `json:"member_id"`
 	Line     string    `json:"-"` // all of it
@@ -90,21 +93,32 @@ func (w *Watchdog) Start() error {
 	if err != nil {
 		return err
 	}
+	cmd := exec.Command(w.binary, w.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir)
+	cmd.SysProcAttr = dieWithParent()
+	w.cmd, w.ended = cmd, make(chan struct{})
+	begun := make(chan error)
+	go w.own(cmd, log, begun)
+	return <-begun
+}
+
+// own starts the process and stays with it until it has ended, on one thread:
+// a thread that ended earlier would take the process along (dieWithParent).
+func (w *Watchdog) own(cmd *exec.Cmd, log *os.File, begun chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer log.Close()
-	w.cmd = exec.Command(w.binary, w.args...)
-	w.cmd.Stdout, w.cmd.Stderr = log, log
-	w.cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir)
-	w.cmd.SysProcAttr = dieWithParent()
-	if err := w.cmd.Start(); err != nil {
-		return err
+	ended := w.ended
+	defer close(ended)
+	if err := cmd.Start(); err != nil {
+		w.cmd = nil
+		begun <- err
+		return
 	}
-	w.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		_ = cmd.Wait() // the status says it
-		w.status = cmd.ProcessState.ExitCode()
-		close(ended)
-	}(w.cmd, w.ended)
-	return nil
+	begun <- nil
+	_ = cmd.Wait() // the status says it
+	w.status = cmd.ProcessState.ExitCode()
 }
 
 // PID is the process id of the latest run.
@@ -124,6 +138,12 @@ func (w *Watchdog) Signal(s syscall.Signal) error {
 	}
 	return w.cmd.Process.Signal(s)
 }
+
+// Suspend freezes the process (SIGSTOP) until Resume.
+func (w *Watchdog) Suspend() error { return w.Signal(syscall.SIGSTOP) }
+
+// Resume lets a suspended process go on.
+func (w *Watchdog) Resume() error { return w.Signal(syscall.SIGCONT) }
 
 // Stop asks the process to end and waits until it has.
 func (w *Watchdog) Stop() error { return w.end(syscall.SIGTERM) }
