@@ -30,7 +30,7 @@ func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) p
 		}
 		unclaimed, err := w.Book.Unclaimed(ctx)
 		if err != nil || !unclaimed {
-			return refused(d, policy.WaitingForClaim, "somebody has come to hold tickets since the last look")
+			return w.refused(v, d, "somebody has come to hold tickets since the last look")
 		}
 	}
 	if d.Permit == policy.FixedOrder || d.Permit == policy.SingleVoter {
@@ -40,10 +40,11 @@ func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) p
 	return d
 }
 
-// refused turns a decision to act into one to wait.
-func refused(d policy.Decision, reason policy.Reason, detail string) policy.Decision {
-	d.Reason, d.Detail, d.Steps = reason, detail, nil
-	d.Standing = append(d.Standing, policy.Condition{Reason: reason, Detail: detail})
+// refused turns a decision to act into one to wait for the claim.
+func (w *Watchdog) refused(v cluster.View, d policy.Decision, detail string) policy.Decision {
+	d.Reason, d.Detail, d.Steps = policy.WaitingForClaim, detail, nil
+	d.Standing = append(d.Standing, policy.Condition{Reason: d.Reason, Detail: detail})
+	w.tell(v, d)
 	return d
 }
 
@@ -54,9 +55,9 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 	var busy *claim.BusyError
 	switch {
 	case errors.As(err, &busy):
-		return refused(d, policy.WaitingForClaim, busy.Error())
+		return w.refused(v, d, busy.Error())
 	case err != nil:
-		return refused(d, policy.WaitingForClaim, fmt.Sprintf("the claim could not be taken: %v", err))
+		return w.refused(v, d, fmt.Sprintf("the claim could not be taken: %v", err))
 	}
 	w.replenish = true
 	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})

@@ -11,9 +11,8 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
-// report tells what one tick has seen and decided: conditions when they change,
-// one entry at debug, one status line.
-func (w *Watchdog) report(now time.Time, v cluster.View, d policy.Decision) {
+// tell reports the conditions that stand at a look, when they change.
+func (w *Watchdog) tell(v cluster.View, d policy.Decision) {
 	var standing []event.Event
 	for _, c := range d.Standing {
 		if kind, ok := event.ConditionNamed(string(c.Reason)); ok {
@@ -21,9 +20,13 @@ func (w *Watchdog) report(now time.Time, v cluster.View, d policy.Decision) {
 		}
 	}
 	standing = append(standing, conflicts(v)...)
-	for _, e := range w.conditions.Update(now, standing) {
+	for _, e := range w.conditions.Update(v.At, standing) {
 		w.Recorder.Record(e)
 	}
+}
+
+// close ends the report of a tick: one entry at debug, and the status line.
+func (w *Watchdog) close(now time.Time, v cluster.View, d policy.Decision) {
 	local, _ := v.Member(v.Local)
 	w.Recorder.Record(event.Event{
 		Kind: event.Polled, Reason: string(d.Reason), Detail: d.Detail, Member: v.Local, MemberName: local.Name,

@@ -90,6 +90,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 		v.Claims = w.readClaims(ctx, v)
 	}
 	d := policy.Decide(w.Limits, now, v, w.memory)
+	w.tell(v, d)
 	if d.Acts() && ctx.Err() == nil {
 		w.progressed = false
 		d = w.act(ctx, d, v)
@@ -97,7 +98,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 			d.Next = 0 // the world has changed by our doing: look again at once
 		}
 	}
-	w.report(now, v, d)
+	w.close(now, v, d)
 	w.previous = v
 	return d
 }
