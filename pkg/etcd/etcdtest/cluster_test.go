@@ -197,6 +197,30 @@ func TestCompactionWaitsForTheServingMemberAlone(t *testing.T) {
 	})
 }
 
+func TestStatusShowsWhatWasFreedWhereItWasServedOrWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := DefaultConfig(3)
+		config.Members[2].Version = "3.4.23"
+		c := New(config)
+		shown := func(id cluster.MemberID) int64 { return observe(t, c, id).InUseBytes / mebibyte }
+		do(t, c, compactNow(c, 3))
+		time.Sleep(time.Hour)
+		if shown(1) != 72 || shown(2) != 72 || shown(3) != 72 {
+			t.Errorf("shown %d, %d, %d MiB; want the old 72 on all of them", shown(1), shown(2), shown(3))
+		}
+		do(t, c, compactNow(c, 2)) // compacted already
+		if shown(1) != 72 || shown(2) != 64 {
+			t.Errorf("shown %d, %d MiB; want 64 where it was served", shown(1), shown(2))
+		}
+		if err := c.Put(t.Context(), 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		if shown(1) != 64 || shown(3) != 64 {
+			t.Errorf("shown %d, %d MiB after a write; want 64", shown(1), shown(3))
+		}
+	})
+}
+
 func TestCompactionKeepsTheHistoryAboveItsRevision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(DefaultConfig(1))

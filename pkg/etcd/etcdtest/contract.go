@@ -68,6 +68,7 @@ var contract = []struct {
 	{"looking at an idle cluster proposes nothing", lookingProposesNothing},
 	{"NOSPACE refuses writes and not the way out", noSpaceLeavesTheWayOut},
 	{"compaction lowers the size in use and not the file", compactionLowersInUse},
+	{"who served a compaction shows what it freed", whoServedShows},
 	{"defragmentation makes the file what was in use", defragmentationShrinksTheFile},
 	{"disarming with full members brings the alarm back", disarmTooEarly},
 	{"what is done already is a success", doneAlreadyIsSuccess},

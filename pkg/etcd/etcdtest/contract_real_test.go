@@ -24,6 +24,7 @@ func TestRealServersKeepTheContract(t *testing.T) {
 	}
 	realetcd.EachLine(t, func(t *testing.T, line realetcd.Line) {
 		etcdtest.RunContract(t, func(t *testing.T, hold func(*testing.T, etcdtest.Subject)) {
+			t.Parallel() // most of each is waiting for an election
 			hold(t, realSubject(t, line))
 		})
 	})

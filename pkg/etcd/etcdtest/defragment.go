@@ -77,6 +77,7 @@ func (c *Cluster) beginDefragmentation(m *member, d *defragmentation) {
 
 func (c *Cluster) endDefragmentation(m *member, d *defragmentation) {
 	m.sizeBytes = m.inUseBytes()
+	m.shownBytes = m.sizeBytes
 	m.completed++
 	m.defragmenting = false
 	c.record(Entry{

@@ -31,8 +31,10 @@
 //  6. A compaction waits for the deletion on the member that serves it; the
 //     others delete later. One at a revision that is compacted already waits
 //     for what is pending on the serving member, and is a success.
-//  7. A compaction changes the size in use, and not the file. A
-//     defragmentation makes the file what was in use.
+//  7. A compaction changes the size in use, and not the file. The status of
+//     the member that served it shows that at once, but on 3.4; that of any
+//     other member with the next write, however long that takes. A
+//     defragmentation makes the file what was in use, shown or not.
 //  8. A defragmentation blocks every answer of its member but its metrics. It
 //     outlives the context of who asked for it. Further ones queue behind it,
 //     and between two of them the member answers for a moment.

@@ -1,6 +1,10 @@
 package etcdtest
 
-import "github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+import (
+	"strings"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
 
 // The facts of the contract, in the order of the table.
 
@@ -65,15 +69,34 @@ func compactionLowersInUse(h held) {
 	h.fill(leader)
 	before := h.member(leader)
 	h.compact(leader)
-	after := h.member(leader)
-	if after.InUseBytes > before.InUseBytes/2 {
-		h.t.Errorf("in use %d after %d, although most was superseded", after.InUseBytes, before.InUseBytes)
-	}
-	if after.SizeBytes < before.SizeBytes {
+	if after := h.member(leader); after.SizeBytes < before.SizeBytes {
 		h.t.Errorf("file %d after %d", after.SizeBytes, before.SizeBytes)
 	}
 	if h.write(leader) {
-		h.t.Error("compaction alone lifted the alarm")
+		h.t.Fatal("compaction alone lifted the alarm")
+	}
+	// On 3.4 it shows with a write, which needs a moment without the alarm.
+	h.eventually("most of the file is free", func() bool {
+		h.disarmAll()
+		h.write(leader)
+		return h.member(leader).InUseBytes < before.InUseBytes/2
+	})
+}
+
+// Without a write the others go on showing the old figure, however long. No
+// client can wait that out, so it is not held here that they do.
+func whoServedShows(h held) {
+	v, leader, _ := h.settled()
+	if strings.HasPrefix(h.member(leader).Version, "3.4.") {
+		h.t.Skip("3.4 shows it with the next write only")
+	}
+	h.fill(leader)
+	before := h.member(leader).InUseBytes
+	for _, m := range v.Members { // at one revision: for the others it is compacted already
+		h.compact(m.ID)
+		if after := h.member(m.ID).InUseBytes; after > before/2 {
+			h.t.Errorf("member %s: in use %d after %d, although most was superseded", m.ID, after, before)
+		}
 	}
 }
 

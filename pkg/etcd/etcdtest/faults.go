@@ -90,6 +90,7 @@ func (c *Cluster) Start(id cluster.MemberID, catchingUp time.Duration) {
 		m.process++
 		m.started = time.Now()
 		m.completed = 0
+		m.shownBytes = m.inUseBytes()
 		c.record(Entry{Kind: Started, Member: id})
 		c.startCompaction(m, 0)
 		c.settleLeader()

@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -16,11 +17,12 @@ type member struct {
 	suspended bool // answers no client, until it is resumed; what arrived meanwhile is served then
 	lagging   bool // applies nothing, until it has caught up
 
-	sizeBytes int64
-	liveBytes int64
-	old       []old // superseded values, by the revision that superseded them
-	revision  int64
-	applied   int // entries of the log
+	sizeBytes  int64
+	liveBytes  int64
+	old        []old // superseded values, by the revision that superseded them
+	shownBytes int64 // what Status calls in use
+	revision   int64
+	applied    int // entries of the log
 
 	scheduled  int64 // the revision to compact at
 	compacted  int64 // the revision that the deletion has ended for
@@ -39,20 +41,29 @@ type old struct{ revision, bytes int64 }
 
 func newMember(config MemberConfig) *member {
 	return &member{
-		config:    config,
-		up:        true,
-		started:   time.Now(),
-		slowdown:  1,
-		sizeBytes: config.LiveBytes + config.OldBytes + config.FreeBytes,
-		liveBytes: config.LiveBytes,
-		old:       []old{{firstRevision, config.OldBytes}},
-		revision:  firstRevision,
+		config:     config,
+		up:         true,
+		started:    time.Now(),
+		slowdown:   1,
+		sizeBytes:  config.LiveBytes + config.OldBytes + config.FreeBytes,
+		liveBytes:  config.LiveBytes,
+		shownBytes: config.LiveBytes + config.OldBytes,
+		old:        []old{{firstRevision, config.OldBytes}},
+		revision:   firstRevision,
 	}
 }
 
 func (m *member) answers() bool { return m.up && !m.suspended && !m.defragmenting }
 
 func (m *member) inUseBytes() int64 { return m.liveBytes + m.oldBytes(m.revision) }
+
+// served brings what Status shows up to date, as serving a compaction does.
+// 3.4 waits for a write even then.
+func (m *member) served() {
+	if !strings.HasPrefix(m.config.Version, "3.4.") {
+		m.shownBytes = m.inUseBytes()
+	}
+}
 
 // oldBytes is what a compaction at that revision would delete.
 func (m *member) oldBytes(at int64) int64 {
@@ -103,7 +114,8 @@ func (c *Cluster) apply(m *member, e entry) {
 	if dead > 0 {
 		m.old = append(m.old, old{e.revision, dead})
 	}
-	m.sizeBytes = max(m.sizeBytes, m.inUseBytes())
+	m.shownBytes = m.inUseBytes()
+	m.sizeBytes = max(m.sizeBytes, m.shownBytes)
 }
 
 // startCompaction begins to delete, one compaction after the other.

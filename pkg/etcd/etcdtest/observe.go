@@ -113,7 +113,7 @@ func (c *Cluster) status(m *member) cluster.Member {
 	s.Contact = cluster.Answered
 	s.Version = m.config.Version
 	s.SizeBytes = m.sizeBytes
-	s.InUseBytes = m.inUseBytes()
+	s.InUseBytes = m.shownBytes
 	s.Quota = m.config.Seen
 	s.Leader = c.leader
 	s.RaftTerm = c.term
@@ -136,14 +136,15 @@ func compareAlarms(a, b cluster.Alarm) int {
 	return cmp.Or(cmp.Compare(a.Member, b.Member), cmp.Compare(a.Kind, b.Kind))
 }
 
-// View is the truth: what every member that is up would say now, without
-// asking, whether it answers or not.
+// View is the truth of this moment about every member that is up, whether it
+// answers or not, and whether its status shows it yet or not.
 func (c *Cluster) View() cluster.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := cluster.View{At: time.Now(), ClusterID: c.config.ClusterID, Alarms: c.alarmList()}
 	for _, m := range c.sorted() {
 		s := c.status(m)
+		s.InUseBytes = m.inUseBytes()
 		if !m.up {
 			s.Contact, s.Problem = cluster.Silent, errNotConnected.Error()
 		}

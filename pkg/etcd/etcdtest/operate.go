@@ -167,7 +167,11 @@ func (c *Cluster) doCompact(ctx context.Context, by cluster.MemberID, step clust
 			}
 			accepted = true
 		}
-		return m.compacted >= step.Revision, nil
+		if m.compacted < step.Revision {
+			return false, nil
+		}
+		m.served()
+		return true, nil
 	})
 	return sent, err
 }
