@@ -64,6 +64,9 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 		}
 	}
 	c.Limits.Immediate = f.now
+	if c.Claim.TTL < 3*c.Etcd.RequestTimeout {
+		return usageError(fmt.Errorf("--command-timeout: %s is too long for claim.ttl, which is %s and has to be three times as long at least", c.Etcd.RequestTimeout, c.Claim.TTL))
+	}
 	recorder, err := newLogger(c.Log, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -92,7 +92,10 @@ did and why.`,
 // noArguments refuses what is neither a command nor a flag.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError(fmt.Errorf("%s: unexpected %q", cmd.CommandPath(), args[0]))
+		if !cmd.HasParent() {
+			return usageError(fmt.Errorf("there is no command %q", args[0]))
+		}
+		return usageError(fmt.Errorf("%s: unexpected %q", cmd.Name(), args[0]))
 	}
 	return nil
 }

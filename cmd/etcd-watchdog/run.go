@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	_ "time/tzdata" // windows name time zones; not every host has the files
 
 	"github.com/spf13/cobra"
 
@@ -108,29 +109,22 @@ func (p *program) supervise(ctx context.Context, interval time.Duration) error {
 	return nil
 }
 
-// stopEvery is how often the service manager is asked for more time.
-const stopEvery = 10 * time.Second
-
 // stop waits for the loop to end: a defragmentation that has begun goes on in
 // the server whatever we do, and is waited for. A second signal ends the wait.
 func (p *program) stop(ended <-chan struct{}) error {
-	p.notifier.Stopping()
 	p.recorder.Record(event.Event{Kind: event.Stopping})
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
-	ticker := time.NewTicker(stopEvery)
-	defer ticker.Stop()
-	for {
-		p.notifier.ExtendTimeout(3 * stopEvery)
-		select {
-		case <-ended:
-			return nil
-		case <-p.progress.Overdue():
-			return p.hung()
-		case <-again:
-			return errors.New("stopped by a second signal while work was in flight; what runs in the server goes on, and the claim stays with this host until a restart settles it or its lease ends")
-		case <-ticker.C:
-		}
+	waiting, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go p.notifier.AwaitStop(waiting)
+	select {
+	case <-ended:
+		return nil
+	case <-p.progress.Overdue():
+		return p.hung()
+	case <-again:
+		return errors.New("stopped by a second signal while work was in flight; what runs in the server goes on, and the claim stays with this host until a restart settles it or its lease ends")
 	}
 }
 

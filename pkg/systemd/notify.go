@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -46,6 +47,25 @@ func (n *Notifier) Status(line string) {
 
 // Stopping says that the service is about to end.
 func (n *Notifier) Stopping() { _ = n.send(daemon.SdNotifyStopping) }
+
+// stopEvery is how often the service manager is asked for more time to stop in.
+const stopEvery = 10 * time.Second
+
+// AwaitStop says that the service is about to end, and asks for more time again
+// and again until ctx is done: what has been begun is finished first.
+func (n *Notifier) AwaitStop(ctx context.Context) {
+	n.Stopping()
+	ticker := time.NewTicker(stopEvery)
+	defer ticker.Stop()
+	for {
+		n.ExtendTimeout(3 * stopEvery)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
 
 // Alive resets the watchdog timer of the service.
 func (n *Notifier) Alive() { _ = n.send(daemon.SdNotifyWatchdog) }
