@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
@@ -136,7 +137,13 @@ func (s *scene) write() {
 
 func (s *scene) fill() {
 	s.t.Helper()
-	load := realetcd.Load{Prefix: "data", LiveBytes: 20 * mebibyte, ValueBytes: 16 << 10, Seed: 1}
+	s.fillWith(20 * mebibyte)
+}
+
+// fillWith fills the cluster with so much live data, and history.
+func (s *scene) fillWith(liveBytes int64) {
+	s.t.Helper()
+	load := realetcd.Load{Prefix: "data", LiveBytes: liveBytes, ValueBytes: 16 << 10, Seed: 1}
 	if _, err := s.Fill(s.t.Context(), load); err != nil {
 		s.t.Fatal(err)
 	}
@@ -252,6 +259,24 @@ func (s *scene) polls(times int) {
 	})
 }
 
+// eachWaits waits until the latest decision of every watchdog that runs is to
+// wait, for that reason.
+func (s *scene) eachWaits(reason string) {
+	s.t.Helper()
+	s.until("every watchdog to wait because of "+reason, func() (bool, string) {
+		for _, dog := range s.running() {
+			polled := s.of(dog, "polled")
+			if len(polled) == 0 {
+				return false, dog.Name + " has not polled"
+			}
+			if last := polled[len(polled)-1]; last.Reason != reason {
+				return false, dog.Name + ": " + last.Line
+			}
+		}
+		return true, ""
+	})
+}
+
 // never checks that no watchdog has reported any of the events.
 func (s *scene) never(events ...string) {
 	s.t.Helper()
@@ -270,6 +295,79 @@ func (s *scene) defragmentations() []realetcd.Defragmentation {
 	return all
 }
 
+// midway waits until a member is being defragmented, and freezes it in the
+// middle of that. It returns the member and the watchdog that does it.
+func (s *scene) midway() (*realetcd.Member, *watchdogs.Watchdog) {
+	s.t.Helper()
+	var frozen *realetcd.Member
+	s.until("a member to be frozen while it is defragmented", func() (bool, string) {
+		for _, m := range s.Members() {
+			if !s.defragmenting(m) {
+				continue
+			}
+			s.must(m.Suspend())
+			if s.defragmenting(m) {
+				frozen = m
+				return true, ""
+			}
+			s.must(m.Resume())
+		}
+		return false, fmt.Sprint(s.defragmentations())
+	})
+	id := fmt.Sprintf("%016x", frozen.ID())
+	var doing *watchdogs.Watchdog
+	s.until("the watchdog to say that it does it", func() (bool, string) {
+		for _, dog := range s.dogs.Dogs {
+			for _, e := range s.of(dog, "defragmentation_started") {
+				if strings.TrimLeft(e.MemberID, "0") == strings.TrimLeft(id, "0") {
+					doing = dog
+				}
+			}
+		}
+		return doing != nil, "none does"
+	})
+	return frozen, doing
+}
+
+// defragmenting reports that the member's log tells of one that lasts still.
+func (s *scene) defragmenting(m *realetcd.Member) bool {
+	s.t.Helper()
+	all, err := m.Defragmentations()
+	s.must(err)
+	return len(all) > 0 && all[len(all)-1].End.IsZero()
+}
+
+// alone checks that nothing else was begun than the defragmentation of the
+// frozen member, since that one began.
+func (s *scene) alone(frozen *realetcd.Member) {
+	s.t.Helper()
+	all := s.defragmentations()
+	if last := all[len(all)-1]; last.Member != frozen.Name {
+		s.t.Errorf("%s began while %s was blocked", last, frozen.Name)
+	}
+}
+
+// raise lists an alarm of that member.
+func (s *scene) raise(kind pb.AlarmType, id uint64) {
+	s.t.Helper()
+	s.alarm(pb.AlarmRequest_ACTIVATE, kind, id)
+}
+
+// disarm does by hand what a watchdog must not do.
+func (s *scene) disarm(kind pb.AlarmType, id uint64) {
+	s.t.Helper()
+	s.alarm(pb.AlarmRequest_DEACTIVATE, kind, id)
+}
+
+func (s *scene) alarm(action pb.AlarmRequest_AlarmAction, kind pb.AlarmType, id uint64) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	client := pb.NewMaintenanceClient(s.Running()[0].Client().ActiveConnection())
+	_, err := client.Alarm(ctx, &pb.AlarmRequest{Action: action, MemberID: id, Alarm: kind})
+	s.must(err)
+}
+
 // untouched checks that the members' own logs tell of no defragmentation and no
 // compaction.
 func (s *scene) untouched() {
@@ -285,25 +383,13 @@ func (s *scene) untouched() {
 	s.never("alarm_disarmed", "defragmentation_started", "compaction_started")
 }
 
-// end checks what holds at the end of every scenario in which the cluster is
-// healed: no alarm, no acknowledged write lost, no two defragmentations at
-// once; and that each member was defragmented so often.
+// end checks what holds at the end of every scenario in which nothing goes
+// wrong but what it is about: safe, each member defragmented so often, and no
+// failure reported.
 func (s *scene) end(times map[int]int) {
 	s.t.Helper()
-	if s.writers != nil {
-		tally := s.writers.Stop()
-		s.t.Logf("writers: %+v", tally)
-		if err := s.writers.Verify(s.t.Context()); err != nil {
-			s.t.Error(err)
-		}
-	}
-	if alarms, err := s.Alarms(s.t.Context()); err != nil || len(alarms) > 0 {
-		s.t.Errorf("alarms at the end: %v, %v", alarms, err)
-	}
+	s.safe()
 	all := s.defragmentations()
-	if overlaps := realetcd.Overlaps(all); len(overlaps) > 0 {
-		s.t.Errorf("defragmentations at once: %v", overlaps)
-	}
 	for i, m := range s.Members() {
 		n := 0
 		for _, d := range all {
@@ -316,6 +402,26 @@ func (s *scene) end(times map[int]int) {
 		}
 	}
 	s.never("poll_failed", "claim_lost", "defragmentation_failed", "compaction_failed", "disarm_failed", "disarm_repeated")
+}
+
+// safe checks what holds at the end of every scenario: no alarm, no
+// acknowledged write lost, no two defragmentations at once, and nothing in the
+// logs of the watchdogs but entries.
+func (s *scene) safe() {
+	s.t.Helper()
+	if s.writers != nil {
+		tally := s.writers.Stop()
+		s.t.Logf("writers: %+v", tally)
+		if err := s.writers.Verify(s.t.Context()); err != nil {
+			s.t.Error(err)
+		}
+	}
+	if alarms, err := s.Alarms(s.t.Context()); err != nil || len(alarms) > 0 {
+		s.t.Errorf("alarms at the end: %v, %v", alarms, err)
+	}
+	if overlaps := realetcd.Overlaps(s.defragmentations()); len(overlaps) > 0 {
+		s.t.Errorf("defragmentations at once: %v", overlaps)
+	}
 	for _, e := range s.dogs.Entries() {
 		if e.Event == "" {
 			s.t.Errorf("%s wrote a line that is no entry: %s", e.Watchdog, e.Line)
@@ -332,10 +438,14 @@ func (s *scene) each() map[int]int {
 	return times
 }
 
-// tickets returns the keys below the claim's prefix.
-func (s *scene) tickets() []string {
+// tickets returns the keys below the claim's prefix, as another member than the
+// frozen ones knows them.
+func (s *scene) tickets(frozen ...*realetcd.Member) []string {
 	s.t.Helper()
-	got, err := s.Running()[0].Client().Get(s.t.Context(), "/etcd-watchdog", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	asked := slices.DeleteFunc(s.Running(), func(m *realetcd.Member) bool { return slices.Contains(frozen, m) })[0]
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	got, err := asked.Client().Get(ctx, "/etcd-watchdog", clientv3.WithPrefix(), clientv3.WithKeysOnly())
 	s.must(err)
 	var keys []string
 	for _, kv := range got.Kvs {
