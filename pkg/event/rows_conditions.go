@@ -60,11 +60,16 @@ var conditionRows = []Row{{
 	hint:    "bring the missing members back",
 }, {
 	Kind: MemberUnreachable, Name: "member_unreachable", Level: Warning, ID: "371ede9bfc804344a10f9225e3d6dfc7",
-	Facts:    ofMember,
-	sentence: func(e Event) string { return capital(who(e)) + " does not answer" },
-	Meaning:  "The member did not answer its status in time. It may be down, cut off, or blocked by a defragmentation. While it is absent no voluntary work is done on the others.",
-	Remedy:   "Look at etcd's own log on that host. If the member is gone for good, remove it (`etcdctl member remove`), so that the others can be looked after again.",
-	hint:     "if it lasts, see the log of etcd on its host",
+	Facts: ofMember,
+	sentence: func(e Event) string {
+		if e.Member == 0 {
+			return "No member can be asked"
+		}
+		return capital(who(e)) + " does not answer"
+	},
+	Meaning: "The member did not answer its status in time. It may be down, cut off, or blocked by a defragmentation. While it is absent no voluntary work is done on the others.",
+	Remedy:  "Look at etcd's own log on that host. If the member is gone for good, remove it (`etcdctl member remove`), so that the others can be looked after again.",
+	hint:    "if it lasts, see the log of etcd on its host",
 }, {
 	Patience: turnPatience,
 	Kind:     MemberCatchingUp, Name: "member_catching_up", Level: Info, ID: "1b0e539743da49c18dea325f60b42207",
