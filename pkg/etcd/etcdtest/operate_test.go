@@ -193,7 +193,9 @@ func TestNothingIsSentToAMemberThatDoesNotAnswer(t *testing.T) {
 		if took := time.Since(begin); took != 10*time.Second {
 			t.Errorf("took %s, want twice the request timeout", took)
 		}
-		do(t, c, disarm(2)) // others serve it
+		if err := c.Operator(2).Do(t.Context(), disarm(2)); err != nil {
+			t.Errorf("disarming, which another member serves: %v", err)
+		}
 		time.Sleep(2 * time.Minute)
 		if n := c.History().Defragmentations()[2]; n != 1 {
 			t.Errorf("%d defragmentations, want the one of the person", n)
