@@ -61,8 +61,15 @@ func (c *Cluster) connect(u string) (*conn, error) {
 // connectOnce makes a connection that is opened at most once: when it breaks,
 // everything sent on it ends, and nothing can be sent again behind our back.
 func (c *Cluster) connectOnce(u string) (*clientv3.Client, error) {
+	return c.newClient(u, dialOnce())
+}
+
+// dialer opens a TCP connection, as gRPC asks for it.
+type dialer func(ctx context.Context, address string) (net.Conn, error)
+
+func dialOnce() dialer {
 	var opened atomic.Bool
-	return c.newClient(u, func(ctx context.Context, address string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) {
 		if opened.Load() {
 			return nil, errors.New("this connection is not opened twice")
 		}
@@ -71,10 +78,10 @@ func (c *Cluster) connectOnce(u string) (*clientv3.Client, error) {
 			opened.Store(true)
 		}
 		return tcp, err
-	})
+	}
 }
 
-func (c *Cluster) newClient(u string, dial func(context.Context, string) (net.Conn, error)) (*clientv3.Client, error) {
+func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 	if _, err := parseURL(u); err != nil {
 		return nil, err
 	}
@@ -91,7 +98,7 @@ func (c *Cluster) newClient(u string, dial func(context.Context, string) (net.Co
 			grpc.WithUnaryInterceptor(c.login.unary),
 			grpc.WithStreamInterceptor(c.login.stream),
 			grpc.WithDisableRetry(),
-			grpc.WithContextDialer(dial),
+			grpc.WithContextDialer(dial), // and no proxy: it would hide who answers
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: reconnectAtMost / 5, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectAtMost},
 				MinConnectTimeout: c.opts.DialTimeout,

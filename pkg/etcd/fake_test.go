@@ -24,16 +24,17 @@ type fakeMember struct {
 	url    string
 	server *grpc.Server
 
-	mu          sync.Mutex
-	status      pb.StatusResponse
-	list        []*pb.Member
-	alarms      []*pb.AlarmMember
-	alarmLists  int
-	defragments int
-	deadline    bool // the last Defragment had one
-	defragment  func() error
-	compact     func() error
-	compaction  *pb.CompactionRequest // the last one
+	mu            sync.Mutex
+	status        pb.StatusResponse
+	list          []*pb.Member
+	alarms        []*pb.AlarmMember
+	alarmRequests int              // requests for the alarm list, to raise or to disarm
+	alarm         *pb.AlarmRequest // the last of them
+	defragments   int
+	deadline      bool // the last Defragment had one
+	defragment    func() error
+	compact       func() error
+	compaction    *pb.CompactionRequest // the last one
 }
 
 // clusterID is the one that fake members claim to be of.
@@ -93,7 +94,8 @@ func (f *fakeMember) MemberList(context.Context, *pb.MemberListRequest) (*pb.Mem
 func (f *fakeMember) Alarm(_ context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.alarmLists++
+	f.alarmRequests++
+	f.alarm = r
 	return &pb.AlarmResponse{Header: f.header(), Alarms: f.alarms}, nil
 }
 

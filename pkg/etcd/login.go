@@ -19,6 +19,8 @@ import (
 // Its interceptors stand on every connection. They send a request once: a
 // server that cannot be reached is an error at once, and only a request that
 // was refused for its token, before anything came of it, is sent a second time.
+// Streams wait for a connection as the client has them do: it opens them again
+// in a loop, which would spin otherwise.
 type login struct {
 	user, password string
 
@@ -58,7 +60,6 @@ func (l *login) unary(ctx context.Context, method string, req, reply any, cc *gr
 }
 
 func (l *login) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	opts = append(slices.Clip(opts), grpc.WaitForReady(false))
 	if l.user == "" {
 		return open(ctx, desc, cc, method, opts...)
 	}

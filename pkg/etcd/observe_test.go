@@ -140,8 +140,8 @@ func TestAlarmListIsAskedForOnlyWhenItHasToBe(t *testing.T) {
 			f.status.Version, f.status.Errors = tc.version, tc.errors
 			f.alarms = []*pb.AlarmMember{{MemberID: 0xe, Alarm: pb.AlarmType_NOSPACE}}
 			view := observe(t, open(t, f.url))
-			if !slices.Equal(view.Alarms, tc.want) || (f.alarmLists > 0) != tc.asked {
-				t.Errorf("alarms %v after %d requests for the list; want %v, asked %t", view.Alarms, f.alarmLists, tc.want, tc.asked)
+			if !slices.Equal(view.Alarms, tc.want) || (f.alarmRequests > 0) != tc.asked {
+				t.Errorf("alarms %v after %d requests for the list; want %v, asked %t", view.Alarms, f.alarmRequests, tc.want, tc.asked)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -125,8 +126,8 @@ func TestStepsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v, want a plain failure that says %q", err, tc.says)
 			}
-			if f.defragments != 0 || f.alarmLists != 0 {
-				t.Errorf("%d defragmentations and %d alarm requests were sent", f.defragments, f.alarmLists)
+			if f.defragments != 0 || f.alarmRequests != 0 {
+				t.Errorf("%d defragmentations and %d alarm requests were sent", f.defragments, f.alarmRequests)
 			}
 		})
 	}
@@ -154,5 +155,27 @@ func TestDoneAlreadyIsSuccess(t *testing.T) {
 	err := c.Do(t.Context(), cluster.Step{Kind: cluster.StepCompact, Member: 0xa, Revision: 500})
 	if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) {
 		t.Errorf("error %v for a revision that does not exist yet, want a plain failure", err)
+	}
+}
+
+func TestDisarmGoesToWhomeverItReaches(t *testing.T) {
+	local, other := startFake(t, 0xb), startFake(t, 0xa)
+	local.list = []*pb.Member{{ID: 0xb, Name: "local", ClientURLs: []string{local.url}}, {ID: 0xa, Name: "other", ClientURLs: []string{other.url}}}
+	c := open(t, local.url)
+	observe(t, c)
+	disarm := cluster.Step{Kind: cluster.StepDisarm, Member: 0xa, Alarm: cluster.AlarmNoSpace}
+	for range 2 {
+		if err := c.Do(t.Context(), disarm); err != nil {
+			t.Error(err)
+		}
+		local.server.Stop()
+	}
+	if local.alarmRequests != 1 || other.alarmRequests != 1 {
+		t.Errorf("%d requests to the local member and %d to the other one, want one each", local.alarmRequests, other.alarmRequests)
+	}
+	for _, r := range []*pb.AlarmRequest{local.alarm, other.alarm} {
+		if r.Action != pb.AlarmRequest_DEACTIVATE || r.MemberID != 0xa || r.Alarm != pb.AlarmType_NOSPACE {
+			t.Errorf("request %v, want NOSPACE of member a disarmed and nothing else", r)
+		}
 	}
 }
