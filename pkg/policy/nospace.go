@@ -50,7 +50,10 @@ func (w world) nospace() Decision {
 
 // noPermit says why this watchdog stands still.
 func (w world) noPermit() obstacle {
-	if !w.view.Claims.Known {
+	switch {
+	case w.learns():
+		return obstacle{WaitingForClaim, 0, "the member of this host is a learner, which takes no such requests; the watchdogs of the voters heal the cluster"}
+	case !w.view.Claims.Known:
 		return obstacle{WaitingForClaim, 0, "the claim could not be read from etcd"}
 	}
 	return obstacle{WaitingForClaim, 0, "this host has no ticket and can get none while writes are refused; the hosts that have one heal the cluster"}
@@ -59,21 +62,30 @@ func (w world) noPermit() obstacle {
 // permit is what this watchdog may work under: a ticket, or the fixed order of
 // those who can have none.
 func (w world) permit() Permit {
-	claims := w.view.Claims
+	claims, armed := w.view.Claims, w.view.Alarmed(cluster.AlarmNoSpace)
 	switch {
+	case w.learns():
+		return NoPermit
 	case len(w.view.Voters()) == 1:
 		return SingleVoter
 	case !claims.Known:
 		return NoPermit
-	case w.refusesDeletes():
+	case armed && w.refusesDeletes():
 		return FixedOrder
 	case claims.Enrolled:
 		return Claim
-	case len(claims.Watched) == 0 && w.view.Alarmed(cluster.AlarmNoSpace):
+	case armed && len(claims.Watched) == 0:
 		return FixedOrder
 	default:
 		return NoPermit
 	}
+}
+
+// learns reports that the local member is a learner: requests of ours can't go
+// through it (I5).
+func (w world) learns() bool {
+	local, _ := w.view.Member(w.view.Local)
+	return local.Learner
 }
 
 // returned reports that NOSPACE has come back after a disarm.
@@ -192,7 +204,7 @@ func (w world) disarmBackoff() (Decision, time.Duration) {
 func (w world) disarm() Decision {
 	d := Decision{Reason: NospaceArmed, Urgent: true, Member: w.view.Local, Permit: w.permit()}
 	for _, a := range w.view.Alarms {
-		if a.Kind == cluster.AlarmNoSpace {
+		if a.Kind == cluster.AlarmNoSpace && a.Member != 0 {
 			d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepDisarm, Member: a.Member, Alarm: a.Kind})
 		}
 	}

@@ -101,10 +101,11 @@ func (w world) idle(m cluster.Member) time.Duration {
 }
 
 // adopter is the watchdog that works on a member which its own does not do:
-// the one with the lowest member id among those whose own member answers.
+// the one with the lowest member id among those whose own member votes and
+// answers.
 func (w world) adopter(of cluster.MemberID) cluster.MemberID {
 	for _, id := range w.view.Claims.Watched {
-		if m, listed := w.view.Member(id); listed && id != of && m.Contact == cluster.Answered {
+		if m, listed := w.view.Member(id); listed && id != of && !m.Learner && m.Contact == cluster.Answered {
 			return id
 		}
 	}
