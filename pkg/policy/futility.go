@@ -7,11 +7,16 @@ import (
 )
 
 // tooLarge is the verdict that no work of ours can help: what is in use after
-// compaction does not fit. It names the worst voter, by how much, and what
-// would help.
+// compaction does not fit. It names this host's own member if that is one that
+// is too full, so that it stays the same from look to look, else the fullest;
+// and by how much, and what would help.
 func (w world) tooLarge() obstacle {
 	var worst cluster.Member
 	for _, m := range w.present() {
+		if m.ID == w.view.Local && !clearOfQuota(m, w.quota(m)) {
+			worst = m
+			break
+		}
 		if worst.ID == 0 || w.usage(m) > w.usage(worst) {
 			worst = m
 		}
@@ -23,6 +28,25 @@ func (w world) tooLarge() obstacle {
 			name(worst), cluster.FormatBytes(worst.InUseBytes), cluster.FormatBytes(q.Bytes))}
 	}
 	return obstacle{LiveDataTooLarge, worst.ID, w.futile(worst)}
+}
+
+// verdictStands reports that nothing has been won that would lift the verdict:
+// the local member was compacted since the alarm and is too full all the same,
+// and no voter has more to give. It stands while the members are looked into
+// again, as when keys were deleted.
+func (w world) verdictStands() bool {
+	local, ok := w.view.Member(w.view.Local)
+	mine := w.memory.Of(w.view.Local)
+	if !ok || local.Contact != cluster.Answered || !w.view.Alarmed(cluster.AlarmNoSpace) ||
+		mine.CompactedAt.IsZero() || mine.CompactedAt.Before(w.memory.ArmedSince) || clearOfQuota(local, w.quota(local)) {
+		return false
+	}
+	for _, m := range w.present() {
+		if m.Contact != cluster.Answered || atLeast(m.ReclaimableBytes(), w.quota(m), worthwhile) {
+			return false
+		}
+	}
+	return true
 }
 
 // futile puts the verdict about one member into words.

@@ -21,8 +21,15 @@ func (w world) standing(d Decision) []Condition {
 			add(reason, 0, "listed for member "+strings.Join(ids, ", "))
 		}
 	}
+	if !w.memory.ArmedSince.IsZero() && !w.anyAnswers() {
+		add(NospaceArmed, 0, "as it was when a member answered last")
+	}
 	if learner, full := w.fullLearner(); full {
 		add(LearnerFull, learner.ID, "")
+	}
+	if w.verdictStands() {
+		o := w.tooLarge()
+		add(o.reason, o.member, o.detail)
 	}
 	for _, m := range w.view.Members {
 		w.ofMember(m, add)
@@ -65,6 +72,10 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
 		add(NearQuota, m.ID, "")
 	}
+}
+
+func (w world) anyAnswers() bool {
+	return slices.ContainsFunc(w.view.Members, func(m cluster.Member) bool { return m.Contact == cluster.Answered })
 }
 
 func (w world) alarmed(kind cluster.AlarmKind) []string {
