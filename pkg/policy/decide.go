@@ -101,13 +101,13 @@ func (w world) present() []cluster.Member {
 	return present
 }
 
-// compaction returns the decision to compact through the local member. It
-// needs a quorum and nothing more (I4: never beyond the revision of this look).
-func (w world) compaction(reason Reason, revision int64) Decision {
+// compaction returns the decision to compact through a member. It needs a
+// quorum and nothing more (I4: never beyond the revision of this look).
+func (w world) compaction(reason Reason, through cluster.MemberID, revision int64) Decision {
 	return Decision{
 		Reason: reason,
-		Member: w.view.Local,
-		Steps:  []cluster.Step{{Kind: cluster.StepCompact, Member: w.view.Local, Revision: revision}},
+		Member: through,
+		Steps:  []cluster.Step{{Kind: cluster.StepCompact, Member: through, Revision: revision}},
 		Permit: NoPermit,
 		Urgent: reason == NospaceArmed,
 	}

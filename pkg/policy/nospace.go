@@ -11,11 +11,12 @@ const (
 	// recompactAfter is the least time between two compactions of ours under
 	// NOSPACE, where the revision moves on only by deletions.
 	recompactAfter = 10 * time.Second
-	// inUseSteady is how long another member's pages in use have to stay the
-	// same before they count as what its compaction has left, and compactionLag
-	// how long after our own that is asked at all.
-	inUseSteady   = 2 * time.Second
-	compactionLag = time.Minute
+	// inUseSteady is how long a member's pages in use have to stay the same, once
+	// they have changed after our compaction, to count as what it has left.
+	inUseSteady = 2 * time.Second
+	// ownWatchdogFirst is how long a member without progress is left to its own
+	// watchdog before another one finds out how much there is to win.
+	ownWatchdogFirst = 5 * time.Second
 )
 
 // disarmRetry is how long to wait before NOSPACE is disarmed once more, after
@@ -35,10 +36,10 @@ func (w world) nospace() Decision {
 	if !returned && w.allBelow() {
 		return w.disarm()
 	}
-	if revision := w.view.Revision(); w.compactionDue(revision) {
-		return w.compaction(NospaceArmed, revision)
-	}
 	targets := w.reducible(returned)
+	if m, due := w.toCompact(targets); due {
+		return w.compaction(NospaceArmed, m, w.view.Revision())
+	}
 	if len(targets) > 0 {
 		return w.work(targets)
 	}
@@ -119,38 +120,64 @@ func (w world) allBelow() bool {
 	return true
 }
 
-// compactionDue reports that the local member has pages that a compaction
-// could free: none was made since the alarm, or keys were deleted since.
-func (w world) compactionDue(revision int64) bool {
-	mine := w.memory.Of(w.view.Local)
-	if mine.CompactedAt.Before(w.memory.ArmedSince) || mine.CompactedAt.IsZero() {
+// toCompact returns the member through which a compaction is due: the local
+// one, or one of the targets that nobody else looks after. A compaction frees
+// pages on every member, but only the one that serves it tells their number.
+func (w world) toCompact(targets []cluster.Member) (cluster.MemberID, bool) {
+	if w.compactionDue(w.view.Local) {
+		return w.view.Local, true
+	}
+	for _, m := range targets {
+		neglected := !w.watched(m.ID) || w.idle(m) >= ownWatchdogFirst
+		if m.ID != w.view.Local && neglected && w.view.Claims.Holder == "" && w.compactionDue(m.ID) {
+			return m.ID, true
+		}
+	}
+	return 0, false
+}
+
+// compactionDue reports that a member has pages that a compaction could free:
+// none was made through it since the alarm, or keys were deleted since.
+func (w world) compactionDue(id cluster.MemberID) bool {
+	mm := w.memory.Of(id)
+	if mm.CompactedAt.Before(w.memory.ArmedSince) || mm.CompactedAt.IsZero() {
 		return true
 	}
-	return revision > mine.CompactedRevision && w.now.Sub(mine.CompactedAt) >= recompactAfter
+	return w.view.Revision() > mm.CompactedRevision && w.now.Sub(mm.CompactedAt) >= recompactAfter
 }
 
 // reducible returns the voters whose file is too large for the alarm to be
-// disarmed and can be made smaller. Once the alarm has come back, any file that
-// can be made smaller is too large.
+// disarmed and can be made smaller, as far as is known. Once the alarm has come
+// back, any file that can be made smaller is too large.
 func (w world) reducible(returned bool) []cluster.Member {
 	var targets []cluster.Member
 	for _, m := range w.present() {
 		q := w.quota(m)
-		if m.Contact != cluster.Answered || !w.asked(m) || !atLeast(m.ReclaimableBytes(), q, worthwhile) && !w.stillCompacting(m) {
+		large := atLeast(m.SizeBytes, q, w.limits.DisarmBelow)
+		if m.Contact != cluster.Answered || !w.asked(m) || !large && !returned {
 			continue
 		}
-		if returned || atLeast(m.SizeBytes, q, w.limits.DisarmBelow) {
+		if atLeast(m.ReclaimableBytes(), q, worthwhile) || large && !w.inUseKnown(m) {
 			targets = append(targets, m)
 		}
 	}
 	return targets
 }
 
-// stillCompacting reports that a member's pages in use may still fall. The
-// local member's compaction was waited for; the others' end on their own time.
-func (w world) stillCompacting(m cluster.Member) bool {
-	mine, theirs := w.memory.Of(w.view.Local), w.memory.Of(m.ID)
-	return m.ID != w.view.Local && w.now.Sub(mine.CompactedAt) < compactionLag && w.now.Sub(theirs.InUseSince) < inUseSteady
+// inUseKnown reports that a member's pages in use are what compaction has left
+// of them. Its status tells the number that the last write found, and under
+// NOSPACE there may be none: only a member that served a compaction counts anew,
+// and before 3.5 not even that one does.
+func (w world) inUseKnown(m cluster.Member) bool {
+	mm, mine := w.memory.Of(m.ID), w.memory.Of(w.view.Local)
+	switch armed := w.memory.ArmedSince; {
+	case !mm.WorkedAt.IsZero() && !mm.WorkedAt.Before(armed):
+		return true
+	case !mm.CompactedAt.IsZero() && !mm.CompactedAt.Before(armed) && !before(m.Version, 3, 5, 0):
+		return true
+	default:
+		return mm.InUseSince.After(mine.CompactedAt) && w.now.Sub(mm.InUseSince) >= inUseSteady
+	}
 }
 
 // absent returns the voter, not excused, that is not there to be judged.

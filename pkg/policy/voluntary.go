@@ -61,7 +61,7 @@ func (w world) compactFirst(targets []cluster.Member) (Decision, bool) {
 	if revision <= mine.CompactedRevision {
 		return Decision{}, false
 	}
-	return w.compaction(w.urgency(m), revision), true
+	return w.compaction(w.urgency(m), m.ID, revision), true
 }
 
 // firstWilling returns the work on the first member in the order that nothing
