@@ -79,7 +79,7 @@ func closeLogger(l *event.Logger) {
 type program struct {
 	config   config.Config
 	cluster  *etcd.Cluster
-	recorder *event.Logger
+	recorder event.Recorder
 	notifier *systemd.Notifier
 	progress *systemd.Progress
 	book     *claim.Book // nil in a dry run
