@@ -128,9 +128,15 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 		Operator:       conn,
 		Book:           p.book,
 		Tickets:        c.Claim.Tickets,
-		Recorder:       recorder,
-		Status:         p.notifier.Status,
-		Alive:          heart,
+		Rights: func(ctx context.Context) error {
+			if err := conn.CheckRights(ctx); errors.Is(err, etcd.ErrMissingRights) {
+				return err
+			}
+			return nil // what could not be found out is found out by the first step that is refused
+		},
+		Recorder: recorder,
+		Status:   p.notifier.Status,
+		Alive:    heart,
 	}
 	p.dog.Worker = maintenance.Worker{
 		Observer: conn, Operator: conn, Recorder: recorder, Alive: heart, Limits: c.Limits,

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap" // only to silence the client, which would log to stderr past our journal
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/grpclog"
 )
 
 // DeliveryBound is how long a request can still be on its way after the
@@ -38,6 +40,10 @@ const (
 	// connection.
 	bufferBytes = 4 << 10
 )
+
+// gRPC reports its errors to the callers; what it writes to the standard error
+// besides would stand between our entries.
+func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
 
 // conn is a connection to one URL. It is made without contacting the server,
 // and made again underneath when it breaks.

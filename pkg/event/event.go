@@ -39,8 +39,9 @@ type Kind int
 const (
 	Started Kind = iota + 1
 	Stopping
-	PollFailed // a tick ended in an error that is no fact about the cluster
-	Polled     // debug: one look, one decision
+	PollFailed    // a tick ended in an error that is no fact about the cluster
+	RightsMissing // the user may not do what the work needs
+	Polled        // debug: one look, one decision
 
 	// Conditions: standing states of the cluster or of our work on it. They are
 	// reported when they begin, at a stated rate while they last, and when they

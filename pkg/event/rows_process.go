@@ -24,6 +24,12 @@ var processRows = []Row{{
 	Meaning:  "One round of looking, deciding and acting ended early. Nothing is left half done that the next round could not take up.",
 	Remedy:   "If it happens once, nothing is to be done. If it goes on, follow the error: most often the endpoint is wrong, etcd is not running, or a certificate or the user's rights do not fit.",
 }, {
+	Kind: RightsMissing, Name: "rights_missing", Level: Err, ID: "f29f4803bb874511cbe5f93dcf4ae09a",
+	Facts:    facts(errorText),
+	sentence: func(Event) string { return "etcd will refuse the work of this watchdog" },
+	Meaning:  "Authentication is on in etcd, and the user of this watchdog does not have the role root. Defragmentation needs it on every version; compaction, disarming and moving the leadership on current ones.",
+	Remedy:   "Grant the role (`etcdctl user grant-role USER root`), or set etcd.user and etcd.password-file to a user that has it, and restart the watchdog.",
+}, {
 	Kind: Polled, Name: "polled", Level: Debug, ID: "94c459d3567245b0b5173f9c75c3da7e",
 	Facts:    facts(member, sizes, reason, took, detail),
 	sentence: func(e Event) string { return "Looked at the cluster" + because(e) },

@@ -28,8 +28,9 @@ type Watchdog struct {
 	Observer       maintenance.Observer
 	Operator       maintenance.Operator
 	Worker         Worker
-	Book           *claim.Book // nil: a dry run, which writes nothing into etcd, tickets included
-	Tickets        int         // in a full book; for the reports
+	Book           *claim.Book                 // nil: a dry run, which writes nothing into etcd, tickets included
+	Tickets        int                         // in a full book; for the reports
+	Rights         func(context.Context) error // asked once, when the cluster first has a quorum; its error is reported
 	Recorder       event.Recorder
 	Status         func(sentence string) // what the service manager shows; called once a tick
 	Alive          maintenance.Alive
@@ -45,6 +46,7 @@ type state struct {
 	claimsAt   time.Time    // when the claim was read last
 	held       *claim.Held  // kept over a tick only for a doubt, or until the giving back has arrived
 	resumed    bool         // a ticket of ours was found busy, and its doubts are in memory
+	rights     bool         // they were asked for
 	enrolled   bool         // it was reported that tickets are there
 	replenish  bool         // the book is not known to be full
 	disarming  time.Time    // since when NOSPACE, which we have disarmed, was listed; zero: we have not
@@ -89,6 +91,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	if w.settle(ctx, v) || w.enrol(ctx, v) {
 		v.Claims = w.readClaims(ctx, v)
 	}
+	w.checkRights(ctx, v)
 	d := policy.Decide(w.Limits, now, v, w.memory)
 	w.tell(v, d)
 	if d.Acts() && ctx.Err() == nil {
@@ -118,6 +121,18 @@ func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
 	}
 	w.fold(v)
 	return v
+}
+
+// checkRights finds out, once and as early as it can, whether etcd will let us
+// do the work, so that it is not found out on the night when it is needed.
+func (w *Watchdog) checkRights(ctx context.Context, v cluster.View) {
+	if w.rights || w.Rights == nil || v.Leader() == 0 {
+		return
+	}
+	w.rights = true
+	if err := w.Rights(ctx); err != nil {
+		w.Recorder.Record(event.Event{Kind: event.RightsMissing, Member: v.Local, Error: err.Error()})
+	}
 }
 
 // fold takes one look into the memory.
