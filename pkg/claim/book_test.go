@@ -227,7 +227,7 @@ func TestKeepalivesAreFewWhenTheLoopIsBusy(t *testing.T) {
 			b.Allow(time.Now().Add(time.Minute))
 			time.Sleep(500 * time.Millisecond)
 		}
-		if n := counting.keepalives; n < 30 || n > 32 {
+		if n := counting.keepalives.Load(); n < 30 || n > 32 {
 			t.Errorf("%d keepalives in 5 minutes, want one in 10 s", n)
 		}
 	})
@@ -235,11 +235,11 @@ func TestKeepalivesAreFewWhenTheLoopIsBusy(t *testing.T) {
 
 type countingLeases struct {
 	claim.Leases
-	keepalives int
+	keepalives atomic.Int64
 }
 
 func (c *countingLeases) KeepAlive(ctx context.Context, id claim.LeaseID) (time.Duration, error) {
-	c.keepalives++
+	c.keepalives.Add(1)
 	return c.Leases.KeepAlive(ctx, id)
 }
 
