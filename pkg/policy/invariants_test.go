@@ -1,0 +1,241 @@
+package policy_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// decide is policy.Decide held against the invariants. They are written down
+// here once more, from the rules and not from the code, and hold for whatever
+// is looked at.
+func decide(t testing.TB, l policy.Limits, now time.Time, v cluster.View, mem policy.Memory) policy.Decision {
+	t.Helper()
+	view, memory := v.Clone(), cloneMemory(mem)
+	d := policy.Decide(l, now, v, mem)
+	if again := policy.Decide(l, now, v.Clone(), cloneMemory(mem)); !reflect.DeepEqual(d, again) {
+		t.Errorf("I9: equal inputs, and once %+v, once %+v", d, again)
+	}
+	if !reflect.DeepEqual(view, v.Clone()) || !reflect.DeepEqual(memory, cloneMemory(mem)) {
+		t.Error("I9: an input was modified")
+	}
+	j := judge{t, l, now, v, mem, d}
+	j.stillness()
+	j.steps()
+	j.permits()
+	j.disarming()
+	j.defragmenting()
+	j.voluntary()
+	if t.Failed() {
+		t.Fatalf("decided: %s\nlimits: %+v\nview: %+v\nmemory: %+v", brief(d), l, v, mem)
+	}
+	return d
+}
+
+func cloneMemory(m policy.Memory) policy.Memory {
+	m.Members, m.Doubts = slices.Clone(m.Members), slices.Clone(m.Doubts)
+	return m
+}
+
+// judge holds one decision against the invariants.
+type judge struct {
+	testing.TB
+	l   policy.Limits
+	now time.Time
+	v   cluster.View
+	mem policy.Memory
+	d   policy.Decision
+}
+
+func (j judge) require(holds bool, invariant string) {
+	j.Helper()
+	if !holds {
+		j.Error(invariant)
+	}
+}
+
+func (j judge) armed() bool { return j.v.Alarmed(cluster.AlarmNoSpace) }
+
+// excused: absent beyond the grace, under NOSPACE, and not the leader.
+func (j judge) excused(m cluster.Member) bool {
+	since := j.mem.Of(m.ID).SilentSince
+	return j.armed() && m.Contact == cluster.Silent && m.ID != j.v.Leader() && !since.IsZero() && !j.now.Before(since.Add(j.l.UnreachableGrace))
+}
+
+// healthy: it answers, and has caught up with a leader.
+func (j judge) healthy(m cluster.Member) bool {
+	return m.Contact == cluster.Answered && m.Leader == j.v.Leader() && m.Leader != 0 && m.AppliedIndex+1000 >= j.v.AppliedIndex()
+}
+
+// stillness: when nothing at all may be done.
+func (j judge) stillness() {
+	local, _ := j.v.Member(j.v.Local)
+	for when, still := range map[string]bool{
+		"I2: CORRUPT is listed":                      j.v.Alarmed(cluster.AlarmCorrupt),
+		"rule 3: a defragmentation is in doubt":      len(j.mem.Doubts) > 0,
+		"rule 3: a ticket of this host is in doubt":  j.v.Claims.InDoubt,
+		"nobody knows the members":                   j.v.Problem != "",
+		"the cluster has no quorum":                  j.v.Leader() == 0,
+		"I13: the local member is not the one asked": local.Contact != cluster.Answered,
+	} {
+		j.require(!still || !j.d.Acts(), "steps although "+when)
+	}
+	j.require(j.d.Reason != "", "no reason")
+	j.require(j.d.Next == j.l.PollInterval || j.d.Next == j.l.MinPollInterval, "the next look is at no configured distance")
+	j.require(!j.d.Acts() || j.d.Next == j.l.MinPollInterval, "work is not looked after closely")
+	j.require(slices.IsSortedFunc(j.d.Standing, func(a, b policy.Condition) int {
+		if a.Reason == b.Reason && a.Member >= b.Member || a.Reason > b.Reason {
+			return 1 // the same condition twice is out of order, too
+		}
+		return -1
+	}), "what lasts is not sorted, or is said twice")
+}
+
+// steps: what may be asked of whom, whatever the reason.
+func (j judge) steps() {
+	for i, s := range j.d.Steps {
+		j.require(i == 0 || j.d.Steps[i-1].Kind < s.Kind || s.Kind == cluster.StepDisarm, "steps in disorder, or one kind twice")
+		j.require(s.Kind != cluster.StepDefragment || i == len(j.d.Steps)-1, "a step after the defragmentation")
+		if s.Kind == cluster.StepDisarm {
+			continue
+		}
+		m, listed := j.v.Member(s.Member)
+		j.require(listed && m.Contact == cluster.Answered, "I13: a step for a member that does not answer as itself")
+		j.require(!m.Learner, "I5: a step for a learner")
+		j.require(s.Member == j.d.Member, "a step for another member than the one worked on")
+		switch s.Kind {
+		case cluster.StepCompact:
+			kept := j.l.KeepRevisions
+			if j.armed() {
+				kept = 0
+			}
+			j.require(s.Revision > 0 && s.Revision <= j.v.Revision()-kept, "I4: compaction beyond what may be given up")
+		case cluster.StepMoveLeader:
+			to, listed := j.v.Member(s.To)
+			j.require(j.l.MoveLeader && s.Member == j.v.Leader(), "a leadership is moved that is not there, or shall stay")
+			j.require(listed && !to.Learner && s.To != s.Member && j.healthy(to), "the leadership moves to nobody fit for it")
+			j.require(j.d.Has(cluster.StepDefragment), "a leadership is moved for nothing")
+		}
+	}
+}
+
+// permits: under what right the work is done.
+func (j judge) permits() {
+	if !j.d.Acts() {
+		return
+	}
+	voters, claims := j.v.Voters(), j.v.Claims
+	alone := len(voters) == 1 && voters[0].ID == j.v.Local
+	old := slices.ContainsFunc(voters, func(m cluster.Member) bool {
+		return m.Contact == cluster.Answered && slices.Contains(oldVersions, m.Version)
+	})
+	compactsOnly := len(j.d.Steps) == 1 && j.d.Has(cluster.StepCompact)
+	switch j.d.Permit {
+	case policy.NoPermit:
+		j.require(compactsOnly, "work without any right to it")
+	case policy.Claim:
+		j.require(claims.Known && claims.Enrolled, "a claim without a ticket")
+	case policy.FixedOrder:
+		j.require(claims.Known, "the fixed order, and nobody knows who has tickets")
+		j.require(old || j.armed() && len(claims.Watched) == 0 && !claims.Enrolled, "the fixed order, and somebody has tickets")
+	case policy.SingleVoter:
+		j.require(alone, "somebody else may be at work")
+	}
+	j.require(claims.Known || alone || compactsOnly && !j.armed(), "work, and nobody knows who holds the claim")
+	j.require(!j.d.Has(cluster.StepDefragment) || claims.Holder == "", "I1: somebody else holds the claim")
+}
+
+// oldVersions are those of the versions that tests use whose full members
+// refuse even deletions.
+var oldVersions = []string{"3.3.27", "3.4.19", "3.5.0", "3.5.6"}
+
+// disarming: I6, I7.
+func (j judge) disarming() {
+	if !j.d.Has(cluster.StepDisarm) {
+		return
+	}
+	var listed, disarmed []cluster.Alarm
+	for _, a := range j.v.Alarms {
+		if a.Kind == cluster.AlarmNoSpace && a.Member != 0 {
+			listed = append(listed, a)
+		}
+	}
+	for _, s := range j.d.Steps {
+		j.require(s.Kind == cluster.StepDisarm, "I7: disarm is not all that is done")
+		j.require(s.Member != 0, "I6: an alarm is disarmed without an id")
+		disarmed = append(disarmed, cluster.Alarm{Member: s.Member, Kind: s.Alarm})
+	}
+	j.require(slices.Equal(listed, disarmed), "I6: disarmed is not what NOSPACE is listed for")
+	back := j.mem.Disarms > 0 && j.mem.ArmedSince.Sub(j.mem.DisarmedAt) <= 10*time.Minute
+	if back && j.mem.Disarms > 1 {
+		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 4)-2]
+		j.require(!j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
+	}
+	small, tight := !back, true
+	for _, m := range j.v.Members {
+		if m.Learner {
+			full := m.Contact == cluster.Answered && m.Quota.Trusted() && m.Quota.Bytes > 0 && m.SizeBytes >= m.Quota.Bytes
+			j.require(!full, "a learner is full and would raise the alarm again")
+			continue
+		}
+		if j.excused(m) {
+			continue
+		}
+		j.require(m.Contact == cluster.Answered, "disarmed, and a voter is not there to be judged")
+		if m.Quota.Bytes < 0 {
+			small = small && m.Quota.Trusted()
+			continue
+		}
+		disarmBelow := float64(j.l.DisarmBelow) * float64(m.Quota.Bytes)
+		small = small && m.Quota.Trusted() && float64(m.SizeBytes) < disarmBelow
+		margin := max(int64(0.02*float64(m.Quota.Bytes)), min(16*mib, m.Quota.Bytes/4))
+		if m.Quota.Trusted() {
+			tight = tight && m.SizeBytes <= m.Quota.Bytes-margin
+			large := back || float64(m.SizeBytes) >= disarmBelow
+			tight = tight && (!large || float64(m.ReclaimableBytes()) < 0.01*float64(m.Quota.Bytes) || j.l.Only != 0 && j.l.Only != m.ID)
+		}
+	}
+	j.require(small || tight, "I6: disarmed while a file is too large, or can still be made smaller")
+}
+
+// defragmenting: I3.
+func (j judge) defragmenting() {
+	if !j.d.Has(cluster.StepDefragment) && !j.d.Has(cluster.StepMoveLeader) {
+		return
+	}
+	for _, m := range j.v.Voters() {
+		j.require(j.healthy(m) || m.ID != j.d.Member && j.excused(m), "I3: a defragmentation while a voter is absent or catching up")
+	}
+	reason, why := policy.Unfit(j.l, j.now, j.v, j.mem, j.d.Member)
+	j.require(reason == "" && why == "", "decided, and then called unfit")
+	j.require(j.l.Only == 0 || j.l.Only == j.d.Member, "another member was asked for")
+}
+
+// voluntary: what is asked of work while nothing is refused yet.
+func (j judge) voluntary() {
+	m, _ := j.v.Member(j.d.Member)
+	if j.armed() || !j.d.Acts() {
+		return
+	}
+	usage, reclaim := policy.Share(m.Usage()), policy.Share(float64(m.ReclaimableBytes())/float64(max(1, m.Quota.Bytes)))
+	urgent := usage >= j.l.UrgentAt
+	open := slices.ContainsFunc(j.l.Windows, func(w policy.Window) bool { return w.Open(j.now) })
+	j.require(m.Quota.Trusted() && usage >= j.l.DefragmentAt, "voluntary work on a file that is not known to be large")
+	if !j.d.Has(cluster.StepDefragment) {
+		return
+	}
+	j.require(reclaim >= j.l.MinReclaim || urgent && reclaim >= j.l.MinReclaim/2, "voluntary work that wins too little")
+	inPlace := j.d.Member == j.v.Leader() && !j.d.Has(cluster.StepMoveLeader) && len(j.v.Voters()) > 1
+	j.require(!inPlace || open, "the leader is worked on in place, outside a window and without need")
+	if urgent || j.l.Immediate {
+		return
+	}
+	mm := j.mem.Of(m.ID)
+	j.require(mm.WorkedAt.IsZero() || !j.now.Before(mm.WorkedAt.Add(mm.Cooldown)), "voluntary work on a member that cools down")
+	j.require(open || len(j.l.Windows) == 0 && len(j.v.Voters()) >= 3, "voluntary work outside a window")
+	j.require(open || j.d.Expected <= j.l.StallBudget, "voluntary work beyond the stall budget")
+}
