@@ -295,11 +295,10 @@ func (s *scene) defragmentations() []realetcd.Defragmentation {
 	return all
 }
 
-// midway waits until a member is being defragmented, and freezes it in the
-// middle of that. It returns the member and the watchdog that does it.
-func (s *scene) midway() (*realetcd.Member, *watchdogs.Watchdog) {
+// freeze waits until a member is being defragmented, and suspends it in the
+// middle of that.
+func (s *scene) freeze() (frozen *realetcd.Member) {
 	s.t.Helper()
-	var frozen *realetcd.Member
 	s.until("a member to be frozen while it is defragmented", func() (bool, string) {
 		for _, m := range s.Members() {
 			if !s.defragmenting(m) {
@@ -314,12 +313,19 @@ func (s *scene) midway() (*realetcd.Member, *watchdogs.Watchdog) {
 		}
 		return false, fmt.Sprint(s.defragmentations())
 	})
-	id := fmt.Sprintf("%016x", frozen.ID())
+	return frozen
+}
+
+// midway is freeze, and also returns the watchdog that works on the member.
+func (s *scene) midway() (*realetcd.Member, *watchdogs.Watchdog) {
+	s.t.Helper()
+	frozen := s.freeze()
+	id := fmt.Sprintf("%x", frozen.ID())
 	var doing *watchdogs.Watchdog
 	s.until("the watchdog to say that it does it", func() (bool, string) {
 		for _, dog := range s.dogs.Dogs {
 			for _, e := range s.of(dog, "defragmentation_started") {
-				if strings.TrimLeft(e.MemberID, "0") == strings.TrimLeft(id, "0") {
+				if e.MemberID == id {
 					doing = dog
 				}
 			}
