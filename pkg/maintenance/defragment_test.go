@@ -1,0 +1,146 @@
+package maintenance_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+)
+
+// compactAndDefragment is the work on a member that does not lead.
+func (s *scene) compactAndDefragment(id cluster.MemberID) []cluster.Step {
+	return []cluster.Step{
+		{Kind: cluster.StepCompact, Member: id, Revision: s.etcd.View().Revision()},
+		{Kind: cluster.StepDefragment, Member: id},
+	}
+}
+
+func TestDefragmentationDone(t *testing.T) {
+	play(t, func(s *scene) {
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 2, nil, "compact", "defragment")
+		m, _ := o.View.Member(2)
+		if o.Doubt != nil || o.Before != 512*mib || m.SizeBytes != 64*mib || o.Took < 640*time.Millisecond {
+			s.Errorf("doubt %v, before %d, after %d, took %s", o.Doubt, o.Before, m.SizeBytes, o.Took)
+		}
+		begin, end := s.one(event.DefragmentationStarted), s.one(event.DefragmentationCompleted)
+		if begin.Job != "job-1" || end.Job != begin.Job || end.Member != begin.Member ||
+			begin.SizeBytes != 512*mib || end.BeforeBytes != begin.SizeBytes || end.SizeBytes != 64*mib || end.Took != o.Took {
+			s.Errorf("begin %+v\nend %+v", begin, end)
+		}
+	})
+}
+
+func TestDefragmentationFailed(t *testing.T) {
+	play(t, func(s *scene) {
+		s.etcd.Inject(etcdtest.Fault{Kind: cluster.StepDefragment, Effect: etcdtest.Refuse})
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 1, o.Err, "compact", "defragment")
+		if o.Err == nil || o.Doubt != nil || errors.Is(o.Err, cluster.ErrOutcomeUnknown) {
+			s.Errorf("error %v, doubt %v; want a failure without a doubt", o.Err, o.Doubt)
+		}
+		if e := s.one(event.DefragmentationFailed); e.SizeBytes != 512*mib || e.Error == "" {
+			s.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestDefragmentationUnknown(t *testing.T) {
+	for name, effect := range map[string]etcdtest.Effect{"reply lost": etcdtest.LoseReply, "lands later": etcdtest.Delay} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				if o := s.run(s.compactAndDefragment(2)...); o.Err != nil {
+					s.Fatal(o.Err)
+				}
+				s.did = nil
+				s.etcd.Inject(etcdtest.Fault{Kind: cluster.StepDefragment, Effect: effect, For: time.Minute})
+				o := s.run(append(s.compactAndDefragment(2), s.steps()[3])...)
+				s.expect(o, 1, cluster.ErrOutcomeUnknown, "compact", "defragment")
+				if o.Doubt == nil {
+					s.Fatalf("no doubt, although: %v", o.Err)
+				}
+				d := *o.Doubt
+				if d.Member != 2 || d.Job != "job-1" || d.Cause == "" || !d.Closed.Equal(time.Now()) || !d.Before.Known || d.Before.Completed != 1 {
+					s.Errorf("doubt %+v, want one with the evidence from before it was sent", d)
+				}
+				time.Sleep(2 * time.Minute)
+				if now := s.etcd.Operator(1).Evidence(s.Context(), 2); now.Completed <= d.Before.Completed {
+					s.Errorf("evidence %+v does not settle it", now)
+				}
+				if len(s.journal.Of(event.DefragmentationFailed)) != 0 || len(s.journal.Of(event.DefragmentationCompleted)) != 1 {
+					s.Errorf("unknown is neither failed nor completed: %s", s.recorded())
+				}
+			})
+		})
+	}
+}
+
+func TestPermitLostDuringADefragmentationLeavesADoubt(t *testing.T) {
+	play(t, func(s *scene) {
+		time.AfterFunc(time.Second, func() { s.lose(errLost) })
+		s.etcd.Slow(2, 10)
+		o := s.run(append(s.compactAndDefragment(2), s.steps()[3])...)
+		s.expect(o, 1, errLost, "compact", "defragment")
+		if o.Doubt == nil {
+			s.Errorf("no doubt, although: %v", o.Err)
+		}
+	})
+}
+
+func TestLongDefragmentationIsReportedTwiceAtMost(t *testing.T) {
+	play(t, func(s *scene) {
+		s.options.DefragmentTimeout = time.Minute
+		s.etcd.Slow(2, 300) // 192 s
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 2, nil, "compact", "defragment")
+		long := s.journal.Of(event.DefragmentationLong)
+		if len(long) != 2 || long[0].Took != 5*time.Second || long[1].Took != time.Minute {
+			s.Fatalf("%+v, want one after the least time that is long and one at the end of patience", long)
+		}
+		if long[0].Job != "job-1" || long[0].Expected != time.Second || long[0].SizeBytes != 512*mib {
+			s.Errorf("%+v", long[0])
+		}
+	})
+	play(t, func(s *scene) {
+		s.run(s.compactAndDefragment(2)...)
+		if n := len(s.journal.Of(event.DefragmentationLong)); n > 0 {
+			s.Errorf("%d reports of one that was quick", n)
+		}
+	})
+}
+
+func TestStopWaitsForARunningDefragmentation(t *testing.T) {
+	play(t, func(s *scene) {
+		s.etcd.Slow(1, 10)
+		s.on = func(d deed) {
+			if d.what == "defragment" {
+				time.AfterFunc(time.Second, s.stop)
+			}
+		}
+		o := s.run(s.steps()...)
+		s.expect(o, 3, maintenance.ErrStopped, "compact", "move-leader", "defragment")
+		if h := s.etcd.History(); len(h.Of(etcdtest.DefragmentEnd)) != 1 || o.Took < 6*time.Second {
+			s.Errorf("took %s:\n%s", o.Took, h)
+		}
+		s.one(event.DefragmentationCompleted)
+	})
+}
+
+func TestMemberThatDoesNotComeBackIsAnErrorAndNoDoubt(t *testing.T) {
+	play(t, func(s *scene) {
+		s.after = func(d deed) {
+			if d.what == "defragment" {
+				s.etcd.Suspend(2)
+			}
+		}
+		o := s.run(append(s.compactAndDefragment(2), s.steps()[3])...)
+		s.expect(o, 1, o.Err, "compact", "defragment")
+		if o.Err == nil || o.Doubt != nil {
+			s.Errorf("error %v, doubt %v", o.Err, o.Doubt)
+		}
+	})
+}

@@ -1,0 +1,185 @@
+package maintenance_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event/eventtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+const mib = 1 << 20
+
+var errLost = errors.New("the permit was lost")
+
+// scene is a worker before a full cluster of three, and everything that it
+// does, in order. The clock is that of a synctest bubble.
+type scene struct {
+	*testing.T
+	etcd    *etcdtest.Cluster
+	did     []deed
+	journal eventtest.Memory
+	options maintenance.Options
+
+	permit context.Context // of the work; lose ends it
+	lose   context.CancelCauseFunc
+	stop   context.CancelFunc // as SIGTERM does
+	work   context.Context
+
+	slow     int // so many looks from now on take longer than a prompt one
+	pretends cluster.StepKind
+	on       func(deed) // called right before each deed
+	after    func(deed) // called right after each step
+}
+
+// deed is one thing that the worker does: look, check, evidence, or a step by
+// its name.
+type deed struct {
+	what string
+	at   time.Time
+}
+
+// play acts on a scene: 512 MiB each, of which 64 MiB are live, led by member 1.
+func play(t *testing.T, act func(*scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{T: t, etcd: etcdtest.New(etcdtest.DefaultConfig(3)), on: func(deed) {}, after: func(deed) {}}
+		s.options = maintenance.Options{RequestTimeout: 5 * time.Second, CompactTimeout: time.Minute, DefragmentTimeout: 10 * time.Minute}
+		s.permit, s.lose = context.WithCancelCause(context.Background())
+		s.work, s.stop = context.WithCancel(context.Background())
+		defer s.stop()
+		defer s.lose(nil)
+		if err := s.etcd.Fill(t.Context(), 1, mib); err != nil {
+			t.Fatal(err)
+		}
+		act(s)
+	})
+}
+
+func (s *scene) does(what string) {
+	d := deed{what, time.Now()}
+	s.did = append(s.did, d)
+	s.on(d)
+}
+
+// Observe implements maintenance.Observer.
+func (s *scene) Observe(ctx context.Context, now time.Time) cluster.View {
+	s.does("look")
+	if s.slow > 0 {
+		s.slow--
+		time.Sleep(1100 * time.Millisecond)
+	}
+	return s.observer().Observe(ctx, now)
+}
+
+func (s *scene) observer() *etcdtest.Observer { return s.etcd.Observer(1) }
+
+// Do implements maintenance.Operator.
+func (s *scene) Do(ctx context.Context, step cluster.Step) error {
+	s.does(step.Kind.String())
+	if s.pretends == step.Kind {
+		return nil
+	}
+	err := s.etcd.Operator(1).Do(ctx, step)
+	s.after(deed{step.Kind.String(), time.Now()})
+	return err
+}
+
+// Evidence implements maintenance.Operator.
+func (s *scene) Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence {
+	s.does("evidence")
+	return s.etcd.Operator(1).Evidence(ctx, id)
+}
+
+// Context implements maintenance.Permit.
+func (s *scene) Context() context.Context { return s.permit }
+
+// Check implements maintenance.Permit.
+func (s *scene) Check() error {
+	s.does("check")
+	return context.Cause(s.permit)
+}
+
+// Extend implements maintenance.Alive.
+func (s *scene) Extend(time.Time) {}
+
+// steps is a whole piece of work on the leader's member.
+func (s *scene) steps() []cluster.Step {
+	return []cluster.Step{
+		{Kind: cluster.StepCompact, Member: 1, Revision: s.etcd.View().Revision()},
+		{Kind: cluster.StepMoveLeader, Member: 1, To: 2},
+		{Kind: cluster.StepDefragment, Member: 1},
+		{Kind: cluster.StepDisarm, Member: 1, Alarm: cluster.AlarmNoSpace},
+	}
+}
+
+// run carries steps out, all of them on the same member.
+func (s *scene) run(steps ...cluster.Step) policy.Outcome {
+	w := maintenance.Worker{
+		Observer: s, Operator: s, Recorder: &s.journal, Alive: s,
+		Limits: policy.DefaultLimits(), Options: s.options,
+	}
+	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: time.Second}
+	look := s.observer().Observe(s.Context(), time.Now())
+	mem := policy.Memory{}.WithLook(w.Limits, look)
+	return w.Run(s.work, s, d, mem, "job-1", look)
+}
+
+// sent returns the names of the steps that were sent, in order.
+func (s *scene) sent() []string {
+	var sent []string
+	for _, d := range s.did {
+		if !slices.Contains([]string{"look", "check", "evidence"}, d.what) {
+			sent = append(sent, d.what)
+		}
+	}
+	return sent
+}
+
+// story is everything that was done, several looks in a row being one.
+func (s *scene) story() string {
+	var all []string
+	for _, d := range s.did {
+		all = append(all, d.what)
+	}
+	all = slices.CompactFunc(all, func(a, b string) bool { return a == b && a == "look" })
+	return strings.Join(all, ", ")
+}
+
+// recorded returns the names of what was recorded, in order.
+func (s *scene) recorded() string {
+	var names []string
+	for _, e := range s.journal.Events() {
+		names = append(names, e.Kind.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *scene) expect(o policy.Outcome, done int, err error, sent ...string) {
+	s.Helper()
+	if len(o.Done) != done || !errors.Is(o.Err, err) {
+		s.Errorf("done %v, error %v; want %d steps and %v", o.Done, o.Err, done, err)
+	}
+	if got := s.sent(); !slices.Equal(got, sent) {
+		s.Errorf("sent %v, want %v", got, sent)
+	}
+}
+
+// one returns the only event of a kind.
+func (s *scene) one(k event.Kind) event.Event {
+	s.Helper()
+	all := s.journal.Of(k)
+	if len(all) != 1 {
+		s.Fatalf("%d events %s, want one; all: %s", len(all), k, s.recorded())
+	}
+	return all[0]
+}
