@@ -9,22 +9,25 @@ import (
 
 // Pack is the watchdogs of one cluster in a test.
 type Pack struct {
-	tb   testing.TB
 	Dogs []*Watchdog
+
+	tb  testing.TB
+	dir string
 }
 
 // NewPack returns a pack without watchdogs. In the end the test stops what
 // runs, and shows the entries if it has failed.
 func NewPack(tb testing.TB) *Pack {
-	p := &Pack{tb: tb}
+	p := &Pack{tb: tb, dir: tb.TempDir()} // which is to outlive the cleanup
 	tb.Cleanup(p.cleanup)
 	return p
 }
 
-// Add adds a watchdog with that configuration, not started.
+// Add adds a watchdog with that configuration, not started. No two have the
+// same name.
 func (p *Pack) Add(name, config string, flags ...string) *Watchdog {
 	p.tb.Helper()
-	dog, err := New(Binary(p.tb), p.tb.TempDir(), name, config, flags...)
+	dog, err := New(Binary(p.tb), p.dir, name, config, flags...)
 	if err != nil {
 		p.tb.Fatal(err)
 	}
