@@ -25,10 +25,11 @@ var errLost = errors.New("the permit was lost")
 // does, in order. The clock is that of a synctest bubble.
 type scene struct {
 	*testing.T
-	etcd    *etcdtest.Cluster
-	did     []deed
-	journal eventtest.Memory
-	options maintenance.Options
+	etcd     *etcdtest.Cluster
+	did      []deed
+	journal  eventtest.Memory
+	options  maintenance.Options
+	expected time.Duration // how long a defragmentation is predicted to take
 
 	permit context.Context // of the work; lose ends it
 	lose   context.CancelCauseFunc
@@ -52,7 +53,7 @@ type deed struct {
 func play(t *testing.T, act func(*scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scene{T: t, etcd: etcdtest.New(etcdtest.DefaultConfig(3)), on: func(deed) {}, after: func(deed) {}}
+		s := &scene{T: t, etcd: etcdtest.New(etcdtest.DefaultConfig(3)), on: func(deed) {}, after: func(deed) {}, expected: time.Second}
 		s.options = maintenance.Options{RequestTimeout: 5 * time.Second, CompactTimeout: time.Minute, DefragmentTimeout: 10 * time.Minute}
 		s.permit, s.lose = context.WithCancelCause(context.Background())
 		s.work, s.stop = context.WithCancel(context.Background())
@@ -128,7 +129,7 @@ func (s *scene) run(steps ...cluster.Step) policy.Outcome {
 		Observer: s, Operator: s, Recorder: &s.journal, Alive: s,
 		Limits: policy.DefaultLimits(), Options: s.options,
 	}
-	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: time.Second}
+	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected}
 	look := s.observer().Observe(s.Context(), time.Now())
 	mem := policy.Memory{}.WithLook(w.Limits, look)
 	return w.Run(s.work, s, d, mem, "job-1", look)
