@@ -63,7 +63,7 @@ func TestNothingIsTouched(t *testing.T) {
 		{"rule 3: the doubt of another watchdog is its own", full + "watch 1 3; doubt 1 2; compacted", []string{
 			"defragmentation_unknown 2", "nospace_armed 3: compact 3@5000, defragment 3 [claim] urgent"}},
 		{"rule 3: a member that has left is in no doubt", "members 4 100/100 of 512; alarm 1; doubt 1 2; member 2 gone", []string{"nospace_armed 1: disarm 1 [claim] urgent"}},
-		{"rule 3: a ticket that nobody remembers", full + "indoubt", []string{"defragmentation_unknown"}},
+		{"rule 3: a ticket that nobody remembers", full + "indoubt 1", []string{"defragmentation_unknown"}},
 		{"no member list", full + "problem unreachable", []string{"member_unreachable"}},
 		{"the local member does not answer", full + "leader 2; member 1 silent", []string{"member_unreachable 1"}},
 		{"the local member is not listed", full + "watch 9", []string{"member_unreachable"}},

@@ -36,11 +36,11 @@ func (w world) nospace() Decision {
 	if !returned && w.allBelow() {
 		return w.disarm()
 	}
-	targets := w.reducible(returned)
-	if m, due := w.toCompact(targets); due {
+	large := w.large(returned)
+	if m, due := w.toCompact(large); due {
 		return w.compaction(NospaceArmed, m, w.view.Revision())
 	}
-	if len(targets) > 0 {
+	if targets := w.reducible(large); len(targets) > 0 {
 		return w.work(targets)
 	}
 	if o := w.absent(); o != nil {
@@ -121,13 +121,13 @@ func (w world) allBelow() bool {
 }
 
 // toCompact returns the member through which a compaction is due: the local
-// one, or one of the targets that nobody else looks after. A compaction frees
+// one, or one with a large file that nobody else looks after. A compaction frees
 // pages on every member, but only the one that serves it tells their number.
-func (w world) toCompact(targets []cluster.Member) (cluster.MemberID, bool) {
+func (w world) toCompact(large []cluster.Member) (cluster.MemberID, bool) {
 	if w.compactionDue(w.view.Local) {
 		return w.view.Local, true
 	}
-	for _, m := range targets {
+	for _, m := range large {
 		neglected := !w.watched(m.ID) || w.idle(m) >= ownWatchdogFirst
 		if m.ID != w.view.Local && neglected && w.view.Claims.Holder == "" && w.compactionDue(m.ID) {
 			return m.ID, true
@@ -146,18 +146,25 @@ func (w world) compactionDue(id cluster.MemberID) bool {
 	return w.view.Revision() > mm.CompactedRevision && w.now.Sub(mm.CompactedAt) >= recompactAfter
 }
 
-// reducible returns the voters whose file is too large for the alarm to be
-// disarmed and can be made smaller, as far as is known. Once the alarm has come
-// back, any file that can be made smaller is too large.
-func (w world) reducible(returned bool) []cluster.Member {
-	var targets []cluster.Member
+// large returns the voters whose file is too large for the alarm to be
+// disarmed. Once the alarm has come back, any may be.
+func (w world) large(returned bool) []cluster.Member {
+	var large []cluster.Member
 	for _, m := range w.present() {
-		q := w.quota(m)
-		large := atLeast(m.SizeBytes, q, w.limits.DisarmBelow)
-		if m.Contact != cluster.Answered || !w.asked(m) || !large && !returned {
-			continue
+		if m.Contact == cluster.Answered && w.asked(m) && (returned || atLeast(m.SizeBytes, w.quota(m), w.limits.DisarmBelow)) {
+			large = append(large, m)
 		}
-		if atLeast(m.ReclaimableBytes(), q, worthwhile) || large && !w.inUseKnown(m) {
+	}
+	return large
+}
+
+// reducible returns those of them that can be made smaller, as far as is known.
+func (w world) reducible(large []cluster.Member) []cluster.Member {
+	var targets []cluster.Member
+	for _, m := range large {
+		q := w.quota(m)
+		known := w.inUseKnown(m) || !atLeast(m.SizeBytes, q, w.limits.DisarmBelow)
+		if !known || atLeast(m.ReclaimableBytes(), q, worthwhile) {
 			targets = append(targets, m)
 		}
 	}

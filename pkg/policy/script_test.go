@@ -35,7 +35,8 @@ import (
 //	limit adopt-after 2m           one of the limits
 //	restart 1                      that watchdog has no memory any more
 //	doubt 1 2                      watchdog 1 does not know how a defragmentation of 2 has ended
-//	indoubt                        a busy ticket that nobody remembers; no-indoubt
+//	settled 1 2                    it knows now
+//	indoubt 1                      it finds a busy ticket that it does not remember; no-indoubt 1
 //	problem unreachable            there is no member list; problem none
 //	wait 5m
 //	look                           every watchdog looks, or those that are named
@@ -51,12 +52,16 @@ var commands = map[string]func(*stage, []string) (string, error){
 	"books":      set(func(s *stage, ids []cluster.MemberID) { s.claims.Watched = ids }),
 	"restart":    set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).memory = policy.Memory{} }),
 	"no-alarms":  set(func(s *stage, _ []cluster.MemberID) { s.alarms = nil }),
-	"indoubt":    set(func(s *stage, _ []cluster.MemberID) { s.claims.InDoubt = true }),
-	"no-indoubt": set(func(s *stage, _ []cluster.MemberID) { s.claims.InDoubt = false }),
+	"indoubt":    set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).inDoubt = true }),
+	"no-indoubt": set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).inDoubt = false }),
 	"do":         set(func(s *stage, ids []cluster.MemberID) { s.act(s.watchdog(ids[0])) }),
 	"doubt": set(func(s *stage, ids []cluster.MemberID) {
 		w := s.watchdog(ids[0])
 		w.memory = w.memory.WithDoubt(policy.Doubt{Member: ids[1], Closed: s.now, Cause: "the connection was lost"})
+	}),
+	"settled": set(func(s *stage, ids []cluster.MemberID) {
+		w := s.watchdog(ids[0])
+		w.memory = w.memory.WithoutDoubt(ids[1])
 	}),
 	"holder": set(func(s *stage, ids []cluster.MemberID) {
 		s.claims.Holder, s.claims.HolderMember = "", 0

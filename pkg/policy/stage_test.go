@@ -52,6 +52,7 @@ type actor struct {
 type watchdog struct {
 	local    cluster.MemberID
 	memory   policy.Memory
+	inDoubt  bool
 	decision policy.Decision
 	shown    string // the last line about it in the transcript
 	standing string // the same of what lasts
@@ -82,11 +83,12 @@ func (s *stage) watchdog(id cluster.MemberID) *watchdog {
 	return s.watchdogs[i]
 }
 
-// view is what one watchdog sees now.
-func (s *stage) view(local cluster.MemberID) cluster.View {
+// view is what a watchdog sees now.
+func (s *stage) view(w *watchdog) cluster.View {
+	local := w.local
 	v := cluster.View{At: s.now, ClusterID: 0xc, Local: local, Alarms: slices.Clone(s.alarms), Claims: s.claims, Problem: s.problem}
 	v.Claims.Watched = slices.Clone(s.claims.Watched)
-	v.Claims.Enrolled = slices.Contains(s.enrolled, local)
+	v.Claims.Enrolled, v.Claims.InDoubt = slices.Contains(s.enrolled, local), w.inDoubt
 	if !s.claims.Known {
 		v.Claims = cluster.Claims{}
 	}
@@ -109,7 +111,7 @@ func (s *stage) view(local cluster.MemberID) cluster.View {
 
 // look lets one watchdog look and decide.
 func (s *stage) look(w *watchdog) policy.Decision {
-	v := s.view(w.local)
+	v := s.view(w)
 	w.memory = w.memory.WithLook(s.limits, v)
 	w.decision = decide(s.t, s.limits, s.now, v, w.memory)
 	return w.decision
@@ -126,7 +128,7 @@ func (s *stage) act(w *watchdog) {
 		s.done = append(s.done, step)
 		o.Done = append(o.Done, step)
 	}
-	o.At, o.View = s.now, s.view(w.local)
+	o.At, o.View = s.now, s.view(w)
 	w.memory = w.memory.WithLook(s.limits, o.View).WithOutcome(s.limits, o)
 }
 

@@ -149,7 +149,7 @@ func TestUnfit(t *testing.T) {
 			s.run("watch 1")
 			s.run(tt.script)
 			s.look(s.watchdogs[0])
-			reason, words := policy.Unfit(s.limits, s.now, s.view(1), s.watchdogs[0].memory, 2)
+			reason, words := policy.Unfit(s.limits, s.now, s.view(s.watchdogs[0]), s.watchdogs[0].memory, 2)
 			if reason != tt.reason || !strings.Contains(words, tt.words) {
 				t.Errorf("%s: %q, want %s: %q", reason, words, tt.reason, tt.words)
 			}
@@ -161,7 +161,7 @@ func TestCaughtUp(t *testing.T) {
 	s := newStage(t)
 	s.run("members 5 100/100 of 512; member 2 lag 1000; member 3 lag 1001; member 4 lost; member 5 silent")
 	for id, want := range map[cluster.MemberID]bool{1: true, 2: true, 3: false, 4: false, 5: false, 9: false} {
-		if got := policy.CaughtUp(s.view(1), id); got != want {
+		if got := policy.CaughtUp(s.view(&watchdog{local: 1}), id); got != want {
 			t.Errorf("member %s has caught up: %v, want %v", id, got, want)
 		}
 	}

@@ -119,7 +119,7 @@ func TestStallIsLearnt(t *testing.T) {
 	}
 	o := policy.Outcome{At: s.now, Decision: w.decision, Done: w.decision.Steps, Took: 10 * time.Second, Before: 450 * mib}
 	s.run("member 2 100/100")
-	o.View = s.view(2)
+	o.View = s.view(w)
 	w.memory = w.memory.WithOutcome(s.limits, o)
 	s.run("wait 7h; member 2 450/200; limit stall-budget 20s; look")
 	if !w.decision.Has(cluster.StepDefragment) || w.decision.Expected != 20*time.Second {

@@ -1,0 +1,126 @@
+package policy_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// What the looks teach, whoever did it.
+func TestMemoryOfAlarm(t *testing.T) {
+	s := newStage(t)
+	s.run("watch 1; members 3 513/100 of 512; look")
+	w := s.watchdogs[0]
+	expect := func(script string, since, gone time.Time, disarms int, top int64) {
+		t.Helper()
+		s.run(script)
+		m := w.memory
+		if !m.ArmedSince.Equal(since) || !m.DisarmedAt.Equal(gone) || m.Disarms != disarms || m.ArmedTopSize != top*mib {
+			t.Errorf("%s: armed since %s, disarmed at %s, %d times, at most %d MiB", script, m.ArmedSince, m.DisarmedAt, m.Disarms, m.ArmedTopSize/mib)
+		}
+	}
+	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	var never time.Time
+	expect("look", never, never, 0, 0)
+	expect("alarm 1; wait 10s; look", at(10*time.Second), never, 0, 513)
+	expect("wait 10s; member 2 530/100; look", at(10*time.Second), never, 0, 530)
+	expect("wait 10s; members 3 100/100; look", at(10*time.Second), never, 0, 530)
+	expect("no-alarms; member 1 silent; member 2 silent; member 3 silent; look", at(10*time.Second), never, 0, 530) // nobody says that it went
+	expect("member 1 answers; member 2 answers; member 3 answers; wait 10s; look", never, at(40*time.Second), 1, 530)
+	expect("alarm 1; wait 10m; look", at(10*time.Minute+40*time.Second), at(40*time.Second), 1, 100)
+	expect("no-alarms; look", never, at(10*time.Minute+40*time.Second), 2, 100)
+	expect("alarm 1; wait 10m1s; look", at(20*time.Minute+41*time.Second), at(10*time.Minute+40*time.Second), 0, 100)
+	expect("problem unreachable; no-alarms; look", at(20*time.Minute+41*time.Second), at(10*time.Minute+40*time.Second), 0, 100)
+}
+
+func TestMemoryOfMembers(t *testing.T) {
+	s := newStage(t)
+	s.run("watch 2 1; members 3 100/100 of 512; books 2 3; look")
+	w := s.watchdogs[0]
+	s.run("wait 1m; member 3 silent; members 1 513/100; look")
+	if m := w.memory.Of(3); !m.SilentSince.Equal(begin.Add(time.Minute)) {
+		t.Errorf("member 3 is silent since %s", m.SilentSince)
+	}
+	if m := w.memory.Of(1); !m.UnwatchedSince.Equal(begin) || !m.WorkSince.Equal(begin.Add(time.Minute)) {
+		t.Errorf("member 1 is unwatched since %s, needs work since %s", m.UnwatchedSince, m.WorkSince)
+	}
+	s.run("wait 1m; member 3 answers; books 1; member 1 300/100; look")
+	if m := w.memory.Of(3); !m.SilentSince.IsZero() || !m.UnwatchedSince.Equal(s.now) {
+		t.Errorf("member 3 is silent since %s, unwatched since %s", m.SilentSince, m.UnwatchedSince)
+	}
+	if m := w.memory.Of(1); !m.UnwatchedSince.IsZero() || !m.WorkSince.IsZero() {
+		t.Errorf("member 1 is unwatched since %s, needs work since %s", m.UnwatchedSince, m.WorkSince)
+	}
+	s.run("doubt 2 3; doubt 2 1; member 3 gone; look")
+	if len(w.memory.Members) != 2 || len(w.memory.Doubts) != 1 || w.memory.Doubts[0].Member != 1 {
+		t.Errorf("after member 3 has left: %+v, %+v", w.memory.Members, w.memory.Doubts)
+	}
+}
+
+func TestMemoryOfDoubts(t *testing.T) {
+	closed := begin.Add(time.Minute)
+	m := policy.Memory{}.WithDoubt(policy.Doubt{Member: 3}).WithDoubt(policy.Doubt{Member: 1}).WithDoubt(policy.Doubt{Member: 3, Closed: closed})
+	if len(m.Doubts) != 2 || m.Doubts[0].Member != 1 || m.Doubts[1] != (policy.Doubt{Member: 3, Closed: closed}) {
+		t.Errorf("two doubts, sorted, the later one about member 3: %+v", m.Doubts)
+	}
+	o := policy.Outcome{Doubt: &policy.Doubt{Member: 2}}
+	if with := m.WithOutcome(policy.DefaultLimits(), o); len(with.Doubts) != 3 || with.Doubts[1].Member != 2 || len(m.Doubts) != 2 {
+		t.Errorf("after an unknown outcome: %+v, before: %+v", with.Doubts, m.Doubts)
+	}
+	if m = m.WithoutDoubt(3); len(m.Doubts) != 1 || m.Doubts[0].Member != 1 {
+		t.Errorf("member 3's is settled: %+v", m.Doubts)
+	}
+}
+
+// A doubt is settled by evidence, or by quiet that lasts; delivery is 10 s, and
+// the first look is 10 s after the connection was closed.
+func TestSettle(t *testing.T) {
+	before := cluster.Evidence{Known: true, Completed: 4, ProcessStart: 1000}
+	same, blind := before, cluster.Evidence{}
+	running := cluster.Evidence{Known: true, Completed: 4, InFlight: true, ProcessStart: 1000}
+	completed := cluster.Evidence{Known: true, Completed: 5, ProcessStart: 1000}
+	restarted := cluster.Evidence{Known: true, Completed: 0, ProcessStart: 1001}
+	const answers, silent, mismatched = cluster.Answered, cluster.Silent, cluster.Mismatched
+	type look struct {
+		after   time.Duration // since the connection was closed
+		contact cluster.Contact
+		said    cluster.Evidence
+	}
+	for _, tt := range []struct {
+		name   string
+		before cluster.Evidence
+		looks  []look
+		want   int // the look that settles it, from 1 on; 0: none
+	}{
+		{"completed", before, []look{{0, answers, completed}}, 1},
+		{"restarted", before, []look{{0, answers, restarted}}, 1},
+		{"completed, and the next runs", before, []look{{0, answers, cluster.Evidence{Known: true, Completed: 5, InFlight: true, ProcessStart: 1000}}}, 0},
+		{"nothing known from before", blind, []look{{0, answers, completed}, {10 * time.Second, answers, completed}, {11 * time.Second, answers, completed}}, 3},
+		{"quiet, but it may be on its way", before, []look{{0, answers, same}, {5 * time.Second, answers, same}, {9999 * time.Millisecond, answers, same}}, 0},
+		{"quiet after that, twice", before, []look{{10 * time.Second, answers, same}, {11 * time.Second, answers, same}}, 2},
+		{"twice in a row is once", before, []look{{10 * time.Second, answers, same}, {10999 * time.Millisecond, answers, same}}, 0},
+		{"quiet, running, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, answers, running}, {14 * time.Second, answers, same}}, 0},
+		{"quiet, silent, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, silent, blind}, {14 * time.Second, answers, same}}, 0},
+		{"quiet, somebody else, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, mismatched, blind}, {14 * time.Second, answers, same}}, 0},
+		{"without metrics four times", before, []look{{10 * time.Second, answers, blind}, {12 * time.Second, answers, blind}, {14 * time.Second, answers, blind}, {16 * time.Second, answers, blind}}, 4},
+		{"somebody else's completion", before, []look{{0, mismatched, completed}}, 0},
+		{"silent within the grace", before, []look{{0, silent, blind}, {299 * time.Second, silent, blind}}, 0},
+		{"absent", before, []look{{0, silent, blind}, {300 * time.Second, silent, blind}}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, mem := policy.DefaultLimits(), policy.Memory{}
+			doubt := policy.Doubt{Member: 2, Before: tt.before, Closed: begin}
+			for i, look := range tt.looks {
+				v := cluster.View{At: begin.Add(look.after), Members: []cluster.Member{{ID: 2, Contact: look.contact}}}
+				mem = mem.WithLook(l, v)
+				var how string
+				doubt, how = doubt.Settle(l, 10*time.Second, v, mem, look.said)
+				if settled := how != ""; settled != (i+1 == tt.want) {
+					t.Fatalf("look %d: settled %v (%s), want %d", i+1, settled, how, tt.want)
+				}
+			}
+		})
+	}
+}
