@@ -180,7 +180,8 @@ func (b *Book) livingLease(ctx context.Context) (LeaseID, error) {
 
 // ReleaseDoubtful gives back every busy ticket of this process that it does not
 // hold (rule 5). The caller has settled whatever may have been begun under
-// them: nothing runs any more, and nothing is on its way.
+// them: nothing runs any more, and nothing is on its way. It tries once; after
+// an error call it again when the next Read says InDoubt.
 func (b *Book) ReleaseDoubtful(ctx context.Context) error {
 	r, err := b.roll(ctx)
 	if err != nil {
@@ -190,7 +191,8 @@ func (b *Book) ReleaseDoubtful(ctx context.Context) error {
 		if t.is(b.attempt) {
 			b.attempt = ticket{}
 		}
-		if err := b.giveBack(ctx, t); err != nil {
+		// Conditions that do not hold mean that the end is gone already.
+		if _, err := b.store.Commit(ctx, b.layout.giveBackTxn(t)); err != nil {
 			return fmt.Errorf("give back a claim in doubt: %w", err)
 		}
 	}

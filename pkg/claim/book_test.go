@@ -262,7 +262,11 @@ func TestLeaseThatIsGoneIsForgotten(t *testing.T) {
 		held := s.take(s.a)
 		s.a.Allow(time.Now().Add(time.Hour))
 		s.kv.Expire()
+		begin := time.Now()
 		<-held.Context().Done()
+		if took := time.Since(begin); took > 12*time.Second {
+			t.Errorf("lost after %s, want soon after the next keepalive", took)
+		}
 		s.wants(held.Check(), claim.ErrLost)
 		if s.claims(s.a).Enrolled {
 			t.Error("enrolled without a lease")

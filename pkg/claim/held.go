@@ -30,13 +30,16 @@ type Held struct {
 
 // Take takes the claim (rules 3 and 4). It renews the lease first, and wants at
 // least the margin to be left besides. While it is unknown whether the ticket
-// was taken, it reads again and tries again, until ctx ends.
+// was taken, it reads again and tries again, until ctx ends, or a third of a
+// TTL has passed.
 //
 // Errors: *BusyError, ErrNotEnrolled (also when the lease is gone), ErrInDoubt,
 // ErrRefused, *TooManyBooksError: nothing was taken. Any other leaves it open;
 // a ticket that turns out to be busy later is then in doubt, and the next Take
 // holds it.
 func (b *Book) Take(ctx context.Context) (*Held, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.opts.TTL/3)
+	defer cancel()
 	held, err := b.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take the claim: %w", err)
