@@ -118,9 +118,10 @@ func TestCredentials(t *testing.T) {
 	as := func(name, password string) map[string]string {
 		return map[string]string{"user": name, "password-file": s.file(password)}
 	}
-	s.add(settings{}, 0)
-	s.add(settings{etcd: as("root", "secret")}, 1)
-	without := s.add(settings{etcd: as("ann", "word")}, 2)[0]
+	adopting := quick + "maintenance:\n  adopt-after: 2s\n"
+	s.add(settings{other: adopting}, 0)
+	s.add(settings{etcd: as("root", "secret"), other: adopting}, 1)
+	without := s.add(settings{etcd: as("ann", "word"), other: adopting}, 2)[0]
 	s.dogs.Start()
 	s.until("the watchdogs with rights to hold tickets", func() (bool, string) {
 		return len(s.dogs.Of("enrolled")) >= 2, s.dogs.Transcript()

@@ -43,10 +43,12 @@ type Watchdog struct {
 	status  int
 }
 
-// Build compiles the program into dir and returns the path of the binary.
-func Build(ctx context.Context, dir string) (string, error) {
+// Build compiles the program into dir, with further flags of go build, and
+// returns the path of the binary.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "etcd-watchdog")
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/etcd-watchdog/etcd-watchdog/cmd/etcd-watchdog")
+	args := append([]string{"build", "-buildvcs=false", "-o", binary}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/etcd-watchdog/etcd-watchdog/cmd/etcd-watchdog")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
