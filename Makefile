@@ -14,7 +14,7 @@ export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
 build: ## build the program: build/etcd-watchdog, one static binary
@@ -32,6 +32,10 @@ test: servers ## run every test that needs no root and no second host
 .PHONY: test-race
 test-race: servers ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout=15m ./...
+
+.PHONY: e2e
+e2e: servers ## run every scenario of real watchdogs beside real clusters, of which make test runs a selection
+	ETCD_WATCHDOG_E2E=1 $(GO) test -count=1 -timeout=20m ./test/scenario
 
 .PHONY: servers
 servers: $(SERVERS) ## build the real etcd servers that tests and the demo run
