@@ -45,7 +45,9 @@ func compare(t *testing.T, got, want []string) {
 		if i < len(got) && i < len(want) && got[i] == want[i] {
 			continue
 		}
-		around := func(lines []string) string { return strings.Join(lines[min(len(lines), max(0, i-3)):min(len(lines), i+6)], "\n") }
+		around := func(lines []string) string {
+			return strings.Join(lines[min(len(lines), max(0, i-3)):min(len(lines), i+6)], "\n")
+		}
 		t.Fatalf("line %d: got\n%s\n\nwant\n%s", i+1, around(got), around(want))
 	}
 }
