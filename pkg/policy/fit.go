@@ -66,6 +66,13 @@ func unfit(l Limits, now time.Time, v cluster.View, mem Memory, target cluster.M
 	return nil
 }
 
+// hindered reports that at this look no watchdog may work on any member, whosever
+// turn it is.
+func hindered(l Limits, v cluster.View, mem Memory) bool {
+	_, full := world{view: v}.fullLearner()
+	return full || unfit(l, v.At, v, mem, 0) != nil
+}
+
 // notThere returns why a voter does not count as present.
 func notThere(v cluster.View, m cluster.Member) *obstacle {
 	switch {

@@ -94,12 +94,26 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 	for _, member := range v.Members {
 		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
 	}
+	if hindered(l, v, next) {
+		next.postponeWork(v.At)
+	}
 	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
 		_, listed := v.Member(d.Member)
 		return !listed
 	})
 	next.Look = m.Look.next(v, next)
 	return next
+}
+
+// postponeWork lets the time in which members need work begin only now. Who could
+// not be worked on has not been neglected: else, when that is over, every
+// watchdog without a claim would pass over all the others, and all at once.
+func (m *Memory) postponeWork(now time.Time) {
+	for i := range m.Members {
+		if !m.Members[i].WorkSince.IsZero() {
+			m.Members[i].WorkSince = now
+		}
+	}
 }
 
 // noteAlarm keeps the story of NOSPACE. It goes by what is seen, not by what

@@ -1,0 +1,247 @@
+package watchdog_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
+)
+
+const (
+	mib = 1 << 20
+	// deliveryBound is how long the stage's watchdogs take a request to be on its
+	// way at most, once its connection is closed.
+	deliveryBound = 10 * time.Second
+)
+
+// stage is a model of a cluster and the watchdogs beside its members. The
+// clock is that of a synctest bubble.
+type stage struct {
+	*testing.T
+	etcd    *etcdtest.Cluster
+	began   time.Time
+	limits  policy.Limits
+	options maintenance.Options
+	claim   claim.Options
+	dirs    string // the runtime directories of the hosts
+	journal journal
+	running map[cluster.MemberID]*process
+	started []*process
+
+	byHand bool // somebody else defragments as well, so two at once are not ours to prevent
+}
+
+// play acts on a stage. Whatever the play is, the watchdogs keep the rules that
+// can be read from the history of the cluster.
+func play(t *testing.T, config etcdtest.Config, act func(*stage)) {
+	t.Helper()
+	dirs := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{
+			T: t, etcd: etcdtest.New(config), began: time.Now(), dirs: dirs,
+			limits: policy.DefaultLimits(), claim: claim.DefaultOptions(),
+			options: maintenance.Options{
+				RequestTimeout: config.RequestTimeout, CompactTimeout: config.CompactTimeout,
+				DefragmentTimeout: 10 * time.Minute,
+			},
+			running: map[cluster.MemberID]*process{},
+		}
+		s.claim.Tickets = 4 // more would only take longer to read
+		defer s.end()
+		act(s)
+	})
+}
+
+// end kills what still runs, and judges what happened.
+func (s *stage) end() {
+	for _, p := range s.started {
+		s.bury(p)
+	}
+	h := s.etcd.History()
+	if n := h.MaxConcurrentDefragmentations(); n > 1 && !s.byHand {
+		s.Errorf("%d members were being defragmented at once", n)
+	}
+	if err := h.NothingTouchedWhileCorrupt(); err != nil {
+		s.Error(err)
+	}
+	if err := h.OnlyNoSpaceDisarmed(); err != nil {
+		s.Error(err)
+	}
+	if s.Failed() {
+		s.Logf("transcript:\n%s", s.transcript())
+	}
+}
+
+// bury kills a process and waits until nothing of it runs any more.
+func (s *stage) bury(p *process) {
+	p.kill()
+	<-p.ended
+	if err := p.session.Close(); err != nil && p.session != nil {
+		s.Log(err) // closed before
+	}
+}
+
+// watch starts a watchdog beside each of those members.
+func (s *stage) watch(ids ...cluster.MemberID) {
+	for _, id := range ids {
+		s.start(id, s.open(id), fatal{})
+	}
+}
+
+// open opens the session of a host. What an earlier process left there is
+// resumed.
+func (s *stage) open(id cluster.MemberID) *claim.Session {
+	s.Helper()
+	dir := filepath.Join(s.dirs, id.String())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		s.Fatal(err)
+	}
+	session, err := claim.OpenSession(dir, "machine", "boot")
+	if err != nil {
+		s.Fatal(err)
+	}
+	return session
+}
+
+// start starts the daemon.
+func (s *stage) start(id cluster.MemberID, session *claim.Session, f fatal) *process {
+	p, dog := s.prepare(id, session)
+	p.fatal = f
+	s.running[id] = p
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		defer close(p.ended)
+		dog.Run(ctx)
+		p.kill()
+	}()
+	return p
+}
+
+// prepare builds a watchdog as the program does, and keeps its lease alive.
+func (s *stage) prepare(id cluster.MemberID, session *claim.Session) (*process, *watchdog.Watchdog) {
+	alive, kill := context.WithCancel(context.Background())
+	p := &process{member: id, stage: s, alive: alive, kill: kill, ended: make(chan struct{}), session: session, keys: s.etcd.Keys()}
+	s.started = append(s.started, p)
+	book := claim.New(store{p}, store{p}, s.claim, claim.Identity{Host: fmt.Sprintf("host%s", id), Process: 100 + len(s.started), Version: "1.0"}, session)
+	go book.Run(alive)
+	look, do := eyes{p, s.etcd.Observer(id)}, hands{p, s.etcd.Operator(id)}
+	dog := &watchdog.Watchdog{
+		Limits: s.limits, RequestTimeout: s.options.RequestTimeout, DeliveryBound: deliveryBound,
+		ClaimInterval: s.claim.TTL / 2, Observer: look, Operator: do, Book: book, Tickets: s.claim.Tickets,
+		Recorder: mouth{p}, Status: func(string) { p.here() }, Alive: heart{p, book},
+	}
+	dog.Worker = maintenance.Worker{
+		Observer: look, Operator: do, Recorder: mouth{p}, Alive: heart{p, book}, Limits: s.limits, Options: s.options,
+	}
+	return p, dog
+}
+
+// inspect looks at a step right before it is sent. Disarming while a voter
+// that is there has not been made smaller brings the alarm back.
+func (s *stage) inspect(by cluster.MemberID, step cluster.Step) {
+	if step.Kind != cluster.StepDisarm {
+		return
+	}
+	for _, m := range s.etcd.View().Voters() {
+		full := float64(m.SizeBytes) >= float64(s.limits.DisarmBelow)*float64(m.Quota.Bytes)
+		if m.Contact == cluster.Answered && full && m.Quota.Trusted() && m.ReclaimableBytes() > m.Quota.Bytes/100 {
+			s.Errorf("watchdog %s disarms while the file of member %s takes %s", by, m.ID, cluster.FormatBytes(m.SizeBytes))
+		}
+	}
+}
+
+// glance lies between two looks of until. It is odd, so that nothing else happens
+// at the same instant.
+const glance = 100*time.Millisecond + 3*time.Microsecond
+
+// until waits for a condition, and fails if it does not come to be.
+func (s *stage) until(what string, within time.Duration, holds func() bool) {
+	s.Helper()
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(glance) {
+		if time.Now().After(deadline) {
+			s.Fatalf("within %s not: %s", within, what)
+		}
+	}
+}
+
+// enrolled waits until each of those watchdogs has its tickets.
+func (s *stage) enrolled(ids ...cluster.MemberID) {
+	s.Helper()
+	s.until("enrolled", time.Minute, func() bool { return s.tickets().whole >= s.claim.Tickets*len(ids) })
+}
+
+// fill overwrites keys through a member until etcd refuses it.
+func (s *stage) fill(through cluster.MemberID) {
+	s.Helper()
+	if err := s.etcd.Fill(s.Context(), through, mib); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// healed waits until no alarm is listed, and checks that every member takes
+// writes, that nothing more is done afterwards, and that the claim is free.
+func (s *stage) healed(within time.Duration) {
+	s.Helper()
+	s.until("healed", within, func() bool { return len(s.etcd.View().Alarms) == 0 })
+	for _, m := range s.etcd.View().Members {
+		if m.Contact != cluster.Answered {
+			continue
+		}
+		if err := s.etcd.Overwrite(s.Context(), m.ID, mib); err != nil {
+			s.Errorf("healed, and yet: %v", err)
+		}
+	}
+	s.until("the claim is free", 2*s.claim.TTL, func() bool { return s.tickets().busy == 0 })
+	time.Sleep(time.Minute) // enrolling anew, and the end of what was reported
+	before := len(s.etcd.History())
+	time.Sleep(20 * time.Minute)
+	if h := s.etcd.History(); len(h) != before {
+		s.Errorf("after the cluster was healed:\n%s", h[before:])
+	}
+	if n := s.tickets().busy; n > 0 {
+		s.Errorf("%d tickets are busy", n)
+	}
+}
+
+// tickets counts the tickets of all.
+func (s *stage) tickets() (n struct{ whole, busy int }) {
+	listing, err := s.etcd.KV().Read(s.Context(), s.claim.Prefix+"/claim/")
+	if err != nil {
+		s.Fatal(err)
+	}
+	keys := map[string]bool{}
+	for _, kv := range listing.Keys {
+		keys[kv.Key] = true
+	}
+	for key := range keys {
+		ticket, end := strings.CutSuffix(key, "/end")
+		switch {
+		case end && keys[ticket+"/begin"]:
+			n.whole++
+		case end:
+			n.busy++
+		}
+	}
+	return n
+}
+
+// ids returns 1 to n.
+func ids(n int) []cluster.MemberID {
+	var all []cluster.MemberID
+	for i := 1; i <= n; i++ {
+		all = append(all, cluster.MemberID(i))
+	}
+	return all
+}
