@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
@@ -31,22 +32,19 @@ func (w world) tooLarge() obstacle {
 }
 
 // verdictStands reports that nothing has been won that would lift the verdict:
-// the local member was compacted since the alarm and is too full all the same,
-// and no voter has more to give. It stands while the members are looked into
-// again, as when keys were deleted.
+// what compaction has left of the local member is known and too much, and no
+// voter shows more to give. It stands while the members are looked into again,
+// as when keys were deleted.
 func (w world) verdictStands() bool {
 	local, ok := w.view.Member(w.view.Local)
-	mine := w.memory.Of(w.view.Local)
+	compacted := w.memory.Of(w.view.Local).CompactedAt
 	if !ok || local.Contact != cluster.Answered || !w.view.Alarmed(cluster.AlarmNoSpace) ||
-		mine.CompactedAt.IsZero() || mine.CompactedAt.Before(w.memory.ArmedSince) || clearOfQuota(local, w.quota(local)) {
+		compacted.IsZero() || compacted.Before(w.memory.ArmedSince) || !w.inUseKnown(local) || clearOfQuota(local, w.quota(local)) {
 		return false
 	}
-	for _, m := range w.present() {
-		if m.Contact != cluster.Answered || atLeast(m.ReclaimableBytes(), w.quota(m), worthwhile) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(w.present(), func(m cluster.Member) bool {
+		return m.Contact != cluster.Answered || atLeast(m.ReclaimableBytes(), w.quota(m), worthwhile)
+	})
 }
 
 // futile puts the verdict about one member into words.
