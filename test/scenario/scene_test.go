@@ -407,7 +407,7 @@ func (s *scene) end(times map[int]int) {
 			s.t.Errorf("%s was defragmented %d times, want %d: %v", m.Name, n, want, all)
 		}
 	}
-	s.never("poll_failed", "claim_lost", "defragmentation_failed", "compaction_failed", "disarm_failed", "disarm_repeated")
+	s.never("poll_failed", "claim_lost", "defragmentation_failed", "compaction_failed", "disarm_failed", "disarm_repeated", "live_data_too_large")
 }
 
 // safe checks what holds at the end of every scenario: no alarm, no
