@@ -20,7 +20,8 @@ type Memory struct {
 	Disarms      int       // how often it went without staying away for disarmHolds
 	ArmedTopSize int64     // the largest voter's file since it was listed
 
-	Look Look // what the fixed order saw unchanged, and since when
+	Look     Look // what the fixed order saw unchanged, and since when
+	Hindered bool // at the last look no watchdog could have worked on any member
 }
 
 // MemberMemory is what is remembered of one member.
@@ -94,7 +95,7 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 	for _, member := range v.Members {
 		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
 	}
-	if hindered(l, v, next) {
+	if next.Hindered = hindered(l, v, next); next.Hindered || m.Hindered {
 		next.postponeWork(v.At)
 	}
 	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
