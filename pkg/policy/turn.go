@@ -113,11 +113,13 @@ func (w world) adopter(of cluster.MemberID) cluster.MemberID {
 }
 
 // inFixedOrder is the order for watchdogs that met NOSPACE without tickets:
-// ascending member ids, one's own turn only, after two equal looks.
+// ascending member ids, one's own turn only, after two equal looks. A member that
+// makes no progress is passed over, the second of them after twice the time and
+// so on: all of them began to wait together, and only one shall go next.
 func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	slices.SortFunc(targets, func(a, b cluster.Member) int { return compareIDs(a.ID, b.ID) })
-	for _, m := range targets {
-		stuck := w.idle(m) >= w.limits.AdoptAfter
+	for i, m := range targets {
+		stuck := w.idle(m) >= w.limits.AdoptAfter*time.Duration(1+i)
 		switch {
 		case m.ID == w.view.Local && !w.lookedTwice():
 			return wait(obstacle{AnotherMembersTurn, m.ID, "nobody can hold the claim while writes are refused; looking a second time before this member's turn"})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +40,7 @@ type stage struct {
 	running map[cluster.MemberID]*process
 	started []*process
 
-	byHand bool // somebody else defragments as well, so two at once are not ours to prevent
+	over atomic.Bool // the play is
 }
 
 // play acts on a stage. Whatever the play is, the watchdogs keep the rules that
@@ -65,11 +66,12 @@ func play(t *testing.T, config etcdtest.Config, act func(*stage)) {
 
 // end kills what still runs, and judges what happened.
 func (s *stage) end() {
+	s.over.Store(true)
 	for _, p := range s.started {
 		s.bury(p)
 	}
 	h := s.etcd.History()
-	if n := h.MaxConcurrentDefragmentations(); n > 1 && !s.byHand {
+	if n := h.MaxConcurrentDefragmentations(); n > 1 {
 		s.Errorf("%d members were being defragmented at once", n)
 	}
 	if err := h.NothingTouchedWhileCorrupt(); err != nil {
