@@ -89,9 +89,7 @@ func (s *stage) end() {
 func (s *stage) bury(p *process) {
 	p.kill()
 	<-p.ended
-	if err := p.session.Close(); err != nil && p.session != nil {
-		s.Log(err) // closed before
-	}
+	_ = p.session.Close() // perhaps closed before
 }
 
 // watch starts a watchdog beside each of those members.
