@@ -119,6 +119,8 @@ func (j judge) steps() {
 			j.require(j.l.MoveLeader && s.Member == j.v.Leader(), "a leadership is moved that is not there, or shall stay")
 			j.require(listed && !to.Learner && s.To != s.Member && j.healthy(to), "the leadership moves to nobody fit for it")
 			j.require(j.d.Has(cluster.StepDefragment), "a leadership is moved for nothing")
+			full := j.armed() && j.l.Only == 0 && to.Quota.Trusted() && policy.Share(to.Usage()) >= j.l.DisarmBelow
+			j.require(!full || float64(to.ReclaimableBytes()) < 0.01*float64(to.Quota.Bytes), "the leadership moves to a voter that is not done")
 		}
 	}
 }

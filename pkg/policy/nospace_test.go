@@ -24,6 +24,7 @@ func TestDisarm(t *testing.T) {
 		{"no quota counts as below", small + "member 2 9000/9000 of none", disarm},
 		{"a configured quota is as good as a learnt one", small + "member 2 configured", disarm},
 		{"an assumed quota calls nobody healed", small + "member 2 assumed", compact},
+		{"however small the file is beside others", small + "member 1 400/100; member 2 assumed", compact},
 		{"every alarm by its own id", small + "alarm 2; alarm 3", []string{"nospace_armed 1: disarm 1, disarm 2, disarm 3 [claim] urgent"}},
 		{"the alarm of a removed member", "members 3 100/100 of 500; alarm 9", []string{"nospace_armed 1: disarm 9 [claim] urgent"}},
 		{"no other kind of alarm", small + "alarm 2 other", disarm},

@@ -88,6 +88,8 @@ func TestFixedOrder(t *testing.T) {
 		{"and a moment without the alarm", full + "wait 1s; no-alarms; look; alarm 1; compacted", []string{goes1, waits("1"), waits("1")}},
 		{"done: the next", full + "wait 1s; look 1; do 1; look; wait 1s", []string{waits("2"), goes2, waits("2")}},
 		{"the leader at its own turn", full + "member 1 100/100; member 2 100/100; look; wait 1s", []string{waits("3"), waits("3"), goes3}},
+		{"a leader whose turn comes first stays where it is: nobody is done", full + "leader 1; look; wait 1s", []string{goes1, waits("1"), waits("1")}},
+		{"a watchdog that has gone is passed over by the next alone", full + "watch 2 3; enrolled none; compacted; wait 2m", []string{goes2, waits("2")}},
 		{"a member that makes no progress is passed over", full + "wait 1s; member 2 512/100; look; wait 1m57s; member 2 511/100; look; wait 2s", []string{goes1, goes2, waits("2")}},
 		{"as soon as somebody has a book the others stand still", full + "watch 1 2; enrolled 2; look; wait 1s; compacted", []string{
 			"waiting_for_claim", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
