@@ -37,6 +37,11 @@ test-race: servers ## the same under the race detector; needs a C compiler
 e2e: servers ## run every scenario of real watchdogs beside real clusters, of which make test runs a selection
 	ETCD_WATCHDOG_E2E=1 $(GO) test -count=1 -timeout=20m ./test/scenario
 
+.PHONY: bench
+bench: servers ## measure on real clusters what the watchdogs win; takes half an hour
+	$(GO) run ./test/bench/heal
+	$(GO) run ./test/bench/sustained
+
 .PHONY: servers
 servers: $(SERVERS) ## build the real etcd servers that tests and the demo run
 
