@@ -45,6 +45,9 @@ func Unfit(l Limits, now time.Time, v cluster.View, mem Memory, target cluster.M
 	if o := unfit(l, now, v, mem, target); o != nil {
 		return o.reason, o.detail
 	}
+	if m, listed := v.Member(target); !listed || m.Learner {
+		return MemberUnreachable, fmt.Sprintf("member %s is not among the voters any more", target)
+	}
 	return "", ""
 }
 

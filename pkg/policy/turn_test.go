@@ -143,6 +143,8 @@ func TestUnfit(t *testing.T) {
 		"another one silent":    {"members 3 100/100 of 512; member 3 silent", policy.MemberUnreachable, "m3 (3)"},
 		"another one lost":      {"members 3 100/100 of 512; member 3 lost", policy.MemberCatchingUp, "m3 (3)"},
 		"a learner silent":      {"members 3 100/100 of 512; member 4 learner silent", "", ""},
+		"itself gone":           {"members 3 100/100 of 512; member 2 gone", policy.MemberUnreachable, "not among the voters"},
+		"itself a learner":      {"members 3 100/100 of 512; member 2 learner", policy.MemberUnreachable, "not among the voters"},
 		"excused":               {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m", "", ""},
 		"itself is not excused": {"members 3 100/100 of 512; alarm 1; member 2 silent; look; wait 5m", policy.MemberUnreachable, "m2 (2)"},
 	} {
