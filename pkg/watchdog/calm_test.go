@@ -13,7 +13,8 @@ import (
 func TestCalmWeek(t *testing.T) {
 	play(t, etcdtest.DefaultConfig(3), func(s *stage) {
 		const week = 7 * 24 * time.Hour
-		s.limits.PollInterval = time.Minute // six times as rarely, so that the test is shorter
+		// Six and ten times as rarely, so that the test is shorter.
+		s.limits.PollInterval, s.claim.TTL = time.Minute, 10*time.Minute
 		s.watch(1, 2, 3)
 		s.enrolled(1, 2, 3)
 		index := s.etcd.View().AppliedIndex()

@@ -28,6 +28,7 @@ type process struct {
 	writes  []string // what it has written into etcd, or was about to
 	reads   int      // of the claim
 	polls   int
+	onRead  func() // before each read of the claim
 	keys    *etcdtest.Keys
 }
 
@@ -130,6 +131,9 @@ func (s store) Read(ctx context.Context, prefix string) (claim.Listing, error) {
 	s.pass()
 	defer s.pass()
 	s.reads++
+	if s.onRead != nil {
+		s.onRead()
+	}
 	return s.keys.Read(ctx, prefix)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
 )
@@ -50,4 +51,32 @@ func TestWithoutTicketsNobodyRushesInTogether(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Somebody has come to hold tickets between the decision and its first step: in
+// a moment in which writes were accepted, for instance.
+func TestTicketsThatAppearEndTheFixedOrder(t *testing.T) {
+	play(t, etcdtest.DefaultConfig(3), func(s *stage) {
+		s.fill(1)
+		p := s.start(1, s.open(1), fatal{})
+		polls, appeared := 0, false
+		p.onRead = func() {
+			second := p.polls == polls // of one tick: right before the work
+			polls = p.polls
+			if !second || appeared {
+				return
+			}
+			appeared = true
+			s.etcd.KV().SetNoSpace(false)
+			other := claim.New(s.etcd.Keys(), s.etcd.Keys(), s.claim, claim.Identity{Host: "host2"}, claim.NewEphemeralSession())
+			if err := other.Enrol(s.Context(), 2); err != nil {
+				s.Error(err)
+			}
+			s.etcd.KV().NoSpaceWhile(s.etcd.WritesRefused)
+		}
+		time.Sleep(s.claim.TTL / 2)
+		if o := s.order(); !appeared || len(o) > 0 {
+			s.Errorf("appeared %t, defragmented %v", appeared, o)
+		}
+	})
 }

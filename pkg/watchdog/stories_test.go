@@ -92,6 +92,9 @@ func watchedAndFull(s *stage) {
 	if n := len(s.journal.of(event.Healed)); n != 1 {
 		s.Errorf("%d watchdogs say that they have healed the cluster", n)
 	}
+	if n := s.tickets().whole; n != s.claim.Tickets*len(all) {
+		s.Errorf("%d tickets afterwards, want full books", n)
+	}
 }
 
 func startedLate(s *stage) {
