@@ -125,6 +125,11 @@ func align(unixSeconds int64, width int) int64 {
 	return unixSeconds - unixSeconds%widths[width].seconds
 }
 
+// oldest returns the start of the oldest slice that is kept beside the newest.
+func oldest(newest int64, width int) int64 {
+	return newest - int64(widths[width].slices-1)*widths[width].seconds
+}
+
 // speedAt is the speed as of now, which is later than the last sample.
 func (h History) speedAt(now moment) float64 {
 	seconds := float64(now.At-h.last.At) / 1000
@@ -145,8 +150,8 @@ func (h History) withPast(ended slice) History {
 		if n > 0 && kept[n-1].Start == next.Start {
 			next, kept = kept[n-1].with(next), kept[:n-1]
 		}
-		oldest := next.Start - int64(widths[width].slices-1)*widths[width].seconds
-		kept = slices.DeleteFunc(slices.Clone(kept), func(s slice) bool { return s.Start < oldest })
+		from := oldest(next.Start, width)
+		kept = slices.DeleteFunc(slices.Clone(kept), func(s slice) bool { return s.Start < from })
 		h.past[width] = append(kept, next)
 	}
 	return h

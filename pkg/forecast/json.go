@@ -53,25 +53,24 @@ func (h History) sound() bool {
 	if !h.last.valid() || h.speed < 0 || math.IsInf(h.speed, 0) || math.IsNaN(h.speed) {
 		return false
 	}
-	now := h.last.At / 1000
-	if !h.open.sound() || h.open.Start != align(now, narrow) {
+	if !h.open.sound(narrow) || h.open.Start != align(h.last.At/1000, narrow) {
 		return false
 	}
 	for width, kept := range h.past {
-		if len(kept) > widths[width].slices {
-			return false
-		}
-		before := int64(-1)
-		for _, s := range kept {
-			if !s.sound() || s.Start <= before || s.Start >= h.open.Start || s.Start != align(s.Start, width) {
+		for i, s := range kept {
+			if !s.sound(width) || s.Start >= h.open.Start || i > 0 && s.Start <= kept[i-1].Start {
 				return false
 			}
-			before = s.Start
+		}
+		if n := len(kept); n > 0 && kept[0].Start < oldest(kept[n-1].Start, width) {
+			return false
 		}
 	}
 	return true
 }
 
-func (s slice) sound() bool {
-	return s.Start >= 0 && s.Low > 0 && s.Low <= s.High && s.High <= s.Peak && s.Size > 0
+func (s slice) sound(width int) bool {
+	return s.Start >= 0 && s.Start == align(s.Start, width) &&
+		s.Low > 0 && s.Low <= s.High && s.High <= s.Peak && s.Size > 0 &&
+		(width != narrow || s.Low == s.High)
 }

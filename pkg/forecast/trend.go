@@ -71,11 +71,11 @@ func (h History) Trend() Trend {
 
 	// A single fall in a week may have been a deletion; only two make teeth.
 	inWeek := judge(week, floor, 2, false)
-	inDay := judge(day, floor, 1, inWeek.tooth)
-	inHours := judge(hours, floor, 1, inWeek.tooth || inDay.tooth)
+	inDay := judge(day, floor, 1, inWeek.flank)
+	inHours := judge(hours, floor, 1, inWeek.flank || inDay.flank)
 
 	best := inDay
-	if !inDay.sure() && inWeek.enough && (inWeek.slope > 0 || inDay.slope == 0) {
+	if !inDay.sure() && inWeek.enough {
 		best = inWeek
 	}
 	hurried := inHours.slope > hurry*best.slope && inHours.span >= hurryFor
@@ -130,29 +130,24 @@ type verdict struct {
 	slope  float64       // growth of the live data in bytes per second
 	span   time.Duration // what slope was measured over
 	still  bool          // slope is 0 because nothing grows, not because it can't be seen
-	tooth  bool          // the present rise is a tooth, as others were before
+	flank  bool          // the present rise is that of a long tooth, as others were before
 }
 
 // sure reports that the slope, or that there is none, was seen for long enough.
 func (v verdict) sure() bool { return v.span >= sureAfter && (v.slope > 0 || v.still) }
 
 // judge measures the growth of the live data. floor is the latest floor, falls
-// how many falls make teeth, inTooth whether a longer view takes the present
-// rise for a tooth.
-func judge(all []slice, floor int64, falls int, inTooth bool) verdict {
+// how many falls make teeth, onFlank whether a longer view takes the present
+// rise for that of a tooth: then a rise in this one shows nothing.
+func judge(all []slice, floor int64, falls int, onFlank bool) verdict {
 	var v verdict
 	part := all
 	trough, seen := lastTrough(all)
 	if seen > 0 {
-		rise := floor - all[trough].Low
-		known := all[0].High
-		for _, s := range all[:trough+1] {
-			known = max(known, s.High)
-		}
-		v.tooth = seen >= falls && floor-known <= rise/4
 		part = all[trough:]
-		if v.tooth || inTooth || len(part) < minSlices {
+		if seen >= falls && !newGround(all, trough, floor) {
 			part = all[:trough+1]
+			v.flank = trough+2 < len(all) // shorter teeth fall in every slice or two
 		}
 	}
 	if v.enough = len(part) >= minSlices; !v.enough {
@@ -160,14 +155,21 @@ func judge(all []slice, floor int64, falls int, inTooth bool) verdict {
 	}
 	v.span = time.Duration(part[len(part)-1].Start-part[0].Start) * time.Second
 	median, quarter := slope(neverBelow(part))
-	if inTooth && seen == 0 && median > 0 {
-		return v // the whole view is one flank of the tooth
-	}
-	if quarter > 0 {
+	if quarter > 0 && !onFlank {
 		v.slope = median
 	}
 	v.still = median == 0 && (seen == 0 || seen >= knownTeeth)
 	return v
+}
+
+// newGround reports that the floor has come a quarter higher above the trough
+// than it ever was up to then.
+func newGround(all []slice, trough int, floor int64) bool {
+	rise, known := floor-all[trough].Low, int64(0)
+	for _, s := range all[:trough+1] {
+		known = max(known, s.High)
+	}
+	return floor-known > rise/4
 }
 
 // lastTrough returns the bottom of the last fall of the floors and how many

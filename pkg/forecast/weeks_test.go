@@ -115,6 +115,69 @@ func TestWeekOfSawtooth(t *testing.T) {
 	}
 }
 
+func TestTeethLongerThanADay(t *testing.T) {
+	for _, period := range []time.Duration{30 * time.Hour, 2 * day, 3 * day} {
+		w := world{inUse: sum(constant(500), teeth(period, 1000))}
+		w.live(2*period+15*time.Hour, nil) // a second one may still be a deletion
+		w.live(2*period, w.never(t))
+	}
+}
+
+func TestTeethOnTeeth(t *testing.T) {
+	for _, period := range []time.Duration{10 * time.Hour, 15 * time.Hour, 23 * time.Hour} {
+		w := world{inUse: sum(constant(500), teeth(period, 1000), teeth(40*time.Minute, 200))}
+		w.live(2*period, nil)
+		w.live(7*day-2*period, w.never(t))
+	}
+}
+
+func TestTeethThatEnd(t *testing.T) {
+	for _, period := range []time.Duration{time.Minute, 2 * time.Hour, 8 * time.Hour, 2 * day} {
+		ends := 4 * period
+		if ends < 3*day {
+			ends = 3 * day
+		}
+		tooth := teeth(period, 800)
+		w := world{inUse: func(since time.Duration) float64 {
+			if since > ends {
+				return 500 + 100*(since-ends).Hours() // nobody compacts any more
+			}
+			return 500 + tooth(since)
+		}}
+		w.live(ends, nil)
+		w.live(13*time.Hour, nil)
+		if left, ok := w.timeToQuota(); !ok || left > 100*time.Hour {
+			t.Errorf("teeth of %v: %v, %v; %+v, want a time: no tooth was ever so high", period, left, ok, w.history.Trend())
+		}
+	}
+}
+
+func TestTimeToQuotaDoesNotSwing(t *testing.T) {
+	w := world{inUse: sum(constant(500), leak(5), teeth(45*time.Minute, 1000))}
+	w.live(2*day, nil)
+	var shortest, longest time.Duration
+	for i := range 200 {
+		w.live(poll, nil)
+		left, ok := w.timeToQuota()
+		if !ok {
+			t.Fatalf("no time at %v; %+v", w.since, w.history.Trend())
+		}
+		if i == 0 {
+			shortest, longest = left, left
+		}
+		shortest, longest = min(shortest, left), max(longest, left)
+	}
+	if longest-shortest > longest/50 {
+		t.Errorf("between %v and %v within less than two hours", shortest, longest)
+	}
+	before := w.history.Trend().peak
+	w.inUse = constant(4000)
+	w.live(poll, nil)
+	if got := w.history.Trend().peak; got != w.last || got == before {
+		t.Errorf("peak %d, after a burst to %d", got, w.last)
+	}
+}
+
 func TestFirstToothIsForecast(t *testing.T) {
 	w := world{inUse: sum(constant(500), teeth(2*day, 1000))}
 	w.live(2*time.Hour, nil)
@@ -226,6 +289,16 @@ func TestGrowthBeginsAndEnds(t *testing.T) {
 	w.never(t)()
 	if got := w.history.Trend().Confidence; got != High {
 		t.Errorf("confidence %v a day after growth has ended, want high", got)
+	}
+}
+
+func TestPauseInGrowthIsNoCertainty(t *testing.T) {
+	w := world{inUse: func(since time.Duration) float64 {
+		return 500 + 100*min(10, max(0, since.Hours()-20))
+	}}
+	w.live(33*time.Hour, nil)
+	if got := w.history.Trend(); got.Confidence != Low {
+		t.Errorf("%+v, want low confidence: a third of the time it grew", got)
 	}
 }
 
