@@ -193,10 +193,12 @@ func TestFullLearner(t *testing.T) {
 	s.once("nospace_armed", 1)
 }
 
-// While a member is catching up, nobody is defragmented.
+// While a member is catching up, nobody is defragmented. (Not on 3.6 and later:
+// their leaders drop raft's log early, so that a member which was away gets a
+// snapshot instead.)
 func TestMemberCatchesUp(t *testing.T) {
 	whole(t)
-	s := stage(t, "3.6", 3, func(c *realetcd.Config) { c.Args = []string{"--snapshot-count=1000000"} })
+	s := stage(t, "3.5", 3, func(c *realetcd.Config) { c.Args = []string{"--snapshot-count=1000000"} })
 	s.watch(settings{etcd: short})
 	// Of the followers the one with the lower id comes first: that it is not
 	// begun with is for the other's sake.
@@ -239,10 +241,9 @@ func TestMemberCatchesUp(t *testing.T) {
 	})
 	stop()
 	s.must(<-slowed)
-	if !behind {
-		t.Error("the member was never behind: the scenario shows nothing")
+	if !behind || !seen {
+		t.Errorf("the member was behind: %t; a watchdog waited because of it: %t", behind, seen)
 	}
-	t.Logf("a watchdog waited because of it: %t", seen)
 	s.healed()
 	s.unclaimed()
 	s.safe()
