@@ -70,28 +70,44 @@ func TestHealsThoughARequestOutlivesItsSender(t *testing.T) {
 }
 
 func TestUnknownOutcomeIsSettledBeforeAnythingElseIsDone(t *testing.T) {
-	config := etcdtest.DefaultConfig(3)
-	slowly(&config)
-	play(t, config, func(s *stage) {
-		s.watch(1, 2, 3)
-		s.enrolled(1, 2, 3)
-		s.etcd.Inject(etcdtest.Fault{Kind: cluster.StepDefragment, Effect: etcdtest.LoseReply})
-		s.fill(1)
-		s.recovers()
-		s.once()
-		settled := s.journal.of(event.DefragmentationSettled)
-		if len(settled) != 1 || settled[0].Member != 2 {
-			s.Fatalf("settled %+v, want the doubt about member 2", settled)
+	for _, f := range []etcdtest.Fault{
+		{Kind: cluster.StepDefragment, Effect: etcdtest.LoseReply},
+		{Kind: cluster.StepDefragment, Effect: etcdtest.Delay, For: 6 * time.Second},
+	} {
+		config := etcdtest.DefaultConfig(3)
+		slowly(&config)
+		play(t, config, func(s *stage) {
+			s.watch(1, 2, 3)
+			s.enrolled(1, 2, 3)
+			s.etcd.Inject(f)
+			s.fill(1)
+			s.recovers()
+			s.once()
+			s.settledFirst(2)
+		})
+	}
+}
+
+// settledFirst checks that the only doubt was about that member, and that
+// nothing was begun before it was settled.
+func (s *stage) settledFirst(id cluster.MemberID) {
+	s.Helper()
+	settled := s.journal.of(event.DefragmentationSettled)
+	if len(settled) != 1 || settled[0].Member != id {
+		s.Fatalf("settled %+v, want the doubt about member %s", settled, id)
+	}
+	ended := s.etcd.History().Of(etcdtest.DefragmentEnd)[0]
+	if ended.Member != id || settled[0].at.Before(ended.At) {
+		s.Errorf("settled at %s, and first it ended: %s at %s", settled[0].at, ended, ended.At)
+	}
+	for _, e := range s.journal.of(event.ClaimTaken) {
+		if e.by != id && e.at.Before(settled[0].at) {
+			s.Errorf("watchdog %s took the claim before it was settled", e.by)
 		}
-		for _, e := range s.journal.of(event.ClaimTaken) {
-			if e.by != 2 && e.at.Before(settled[0].at) {
-				s.Errorf("watchdog %s took the claim before it was settled", e.by)
-			}
-		}
-		if n := len(s.journal.of(event.DefragmentationFailed)); n > 0 {
-			s.Error("what was unknown was called failed")
-		}
-	})
+	}
+	if n := len(s.journal.of(event.DefragmentationFailed)); n > 0 {
+		s.Error("what was unknown was called failed")
+	}
 }
 
 // The first transactions under NOSPACE are a take and a give-back.

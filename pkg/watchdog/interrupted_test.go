@@ -92,6 +92,8 @@ func (p plot) play(t *testing.T, f fatal, then afterlife, writes *[]string) {
 			s.fill(1)
 		}
 		s.recovers()
+		s.over.Store(true)
+		s.bury(victim)
 		*writes = victim.writes
 	})
 }

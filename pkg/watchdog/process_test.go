@@ -28,7 +28,6 @@ type process struct {
 	writes  []string // what it has written into etcd, or was about to
 	reads   int      // of the claim
 	polls   int
-	onRead  func() // before each read of the claim
 	keys    *etcdtest.Keys
 }
 
@@ -131,9 +130,7 @@ func (s store) Read(ctx context.Context, prefix string) (claim.Listing, error) {
 	s.pass()
 	defer s.pass()
 	s.reads++
-	if s.onRead != nil {
-		s.onRead()
-	}
+	s.stage.onRead(s.process)
 	return s.keys.Read(ctx, prefix)
 }
 

@@ -40,7 +40,8 @@ type stage struct {
 	running map[cluster.MemberID]*process
 	started []*process
 
-	over atomic.Bool // the play is
+	onRead func(*process) // before each read of the claim
+	over   atomic.Bool    // the play is
 }
 
 // play acts on a stage. Whatever the play is, the watchdogs keep the rules that
@@ -56,7 +57,7 @@ func play(t *testing.T, config etcdtest.Config, act func(*stage)) {
 				RequestTimeout: config.RequestTimeout, CompactTimeout: config.CompactTimeout,
 				DefragmentTimeout: 10 * time.Minute,
 			},
-			running: map[cluster.MemberID]*process{},
+			running: map[cluster.MemberID]*process{}, onRead: func(*process) {},
 		}
 		s.claim.Tickets = 4 // more would only take longer to read
 		defer s.end()

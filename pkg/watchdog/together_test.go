@@ -58,9 +58,8 @@ func TestWithoutTicketsNobodyRushesInTogether(t *testing.T) {
 func TestTicketsThatAppearEndTheFixedOrder(t *testing.T) {
 	play(t, etcdtest.DefaultConfig(3), func(s *stage) {
 		s.fill(1)
-		p := s.start(1, s.open(1), fatal{})
 		polls, appeared := 0, false
-		p.onRead = func() {
+		s.onRead = func(p *process) {
 			second := p.polls == polls // of one tick: right before the work
 			polls = p.polls
 			if !second || appeared {
@@ -74,7 +73,9 @@ func TestTicketsThatAppearEndTheFixedOrder(t *testing.T) {
 			}
 			s.etcd.KV().NoSpaceWhile(s.etcd.WritesRefused)
 		}
+		s.watch(1)
 		time.Sleep(s.claim.TTL / 2)
+		s.bury(s.running[1])
 		if o := s.order(); !appeared || len(o) > 0 {
 			s.Errorf("appeared %t, defragmented %v", appeared, o)
 		}
