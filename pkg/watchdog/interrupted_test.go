@@ -74,7 +74,8 @@ func deaths(write int, what string) []fatal {
 func (p plot) play(t *testing.T, f fatal, then afterlife, writes *[]string) {
 	config := etcdtest.DefaultConfig(p.voters)
 	play(t, config, func(s *stage) {
-		s.limits.AdoptAfter = 20 * time.Second // sooner, so that the test is
+		// Both sooner, so that the test is.
+		s.limits.AdoptAfter, s.claim.TTL = 20*time.Second, 20*time.Second
 		if p.late {
 			s.fill(1)
 		}
@@ -121,7 +122,7 @@ func (s *stage) recovers() {
 	s.until("healed", 15*time.Minute, func() bool { return len(s.etcd.View().Alarms) == 0 })
 	s.until("the claim is free", 2*s.claim.TTL, func() bool { return s.tickets().busy == 0 })
 	before := len(s.etcd.History())
-	time.Sleep(2 * time.Minute)
+	time.Sleep(time.Minute)
 	if h := s.etcd.History(); len(h) != before {
 		s.Errorf("after the cluster was healed:\n%s", h[before:])
 	}
