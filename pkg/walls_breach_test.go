@@ -15,7 +15,10 @@ var breaches = []struct {
 }{
 	{"pkg/policy", "a.go", `import "time"; func f(t time.Time) bool { return t.IsZero() }`, ""},
 	{"pkg/policy", "a.go", `import _ "` + module + `pkg/cluster"`, ""},
+	{"pkg/policy", "a.go", `import _ "` + module + `pkg/forecast"`, ""},
 	{"pkg/cluster", "a.go", `import _ "` + module + `pkg/policy"`, "may import the standard library only"},
+	{"pkg/forecast", "a.go", `import _ "` + module + `pkg/cluster"`, "may import the standard library only"},
+	{"pkg/forecast", "a.go", `import _ "os"`, "does no input or output"},
 	{"pkg/policy", "a.go", `import _ "` + module + `pkg/event"`, "may import the standard library only"},
 	{"pkg/policy", "a.go", `import _ "golang.org/x/exp/rand"`, "may import the standard library only"},
 	{"pkg/policy", "a.go", `import _ "context"`, "does no input or output"},

@@ -77,6 +77,8 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 		return err
 	}
 	defer p.cluster.Close()
+	p.readState()
+	p.lookAtDisk(c.Disk.DataDir)
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return p.healOnce(ctx, f.within)
@@ -88,7 +90,7 @@ func (p *program) healOnce(ctx context.Context, within time.Duration) error {
 	defer cancel()
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	if p.book != nil {
+	if !p.passive {
 		go p.book.Run(background)
 	}
 	go p.progress.Run(background, 0)
@@ -105,7 +107,7 @@ func (p *program) healOnce(ctx context.Context, within time.Duration) error {
 	case <-p.progress.Overdue():
 		return p.hung()
 	case r := <-done:
-		if p.book != nil {
+		if !p.passive {
 			p.leave(background)
 		}
 		if r.healthy {

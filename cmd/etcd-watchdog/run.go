@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // windows name time zones; not every host has the files
@@ -57,7 +59,7 @@ func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
 	if err := c.CheckWatchdog(interval); err != nil {
 		return configError(err)
 	}
-	session, warning, err := openSession()
+	session, warning, err := openSession(dry || c.Limits.Observe)
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,14 @@ func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
 	defer p.cluster.Close()
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
-	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: warning})
+	warnings := []string{warning, p.lookAtDisk(c.Disk.DataDir)}
+	if dry {
+		p.readState()
+	} else {
+		warnings = append(warnings, p.keepState())
+	}
+	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
+	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: strings.Join(warnings, "; ")})
 
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -86,7 +95,7 @@ func (p *program) supervise(ctx context.Context, interval time.Duration) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go p.progress.Run(background, interval)
-	if p.book != nil {
+	if !p.passive {
 		go p.book.Run(background)
 	}
 	ended := make(chan struct{})

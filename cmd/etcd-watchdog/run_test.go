@@ -28,7 +28,7 @@ type hasty struct{ progress *systemd.Progress }
 func (h hasty) Extend(time.Time) { h.progress.Extend(time.Now()) }
 
 func programWith(observer stuck) *program {
-	p := &program{recorder: &eventtest.Memory{}, notifier: systemd.NewNotifier("")}
+	p := &program{recorder: &eventtest.Memory{}, passive: true, notifier: systemd.NewNotifier("")}
 	p.progress = systemd.NewProgress(10*time.Millisecond, p.notifier.Alive)
 	p.dog = &watchdog.Watchdog{
 		Limits: policy.DefaultLimits(), RequestTimeout: 5 * time.Second, Observer: observer,

@@ -82,9 +82,9 @@ type program struct {
 	recorder event.Recorder
 	notifier *systemd.Notifier
 	progress *systemd.Progress
-	book     *claim.Book // nil in a dry run
+	book     *claim.Book
+	passive  bool
 	dog      *watchdog.Watchdog
-	warning  string // why nothing is kept over a restart; empty: it is
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -100,9 +100,7 @@ type alive struct {
 // any step that was begun under it.
 func (a alive) Extend(until time.Time) {
 	a.progress.Extend(until.Add(a.ttl))
-	if a.book != nil {
-		a.book.Allow(until)
-	}
+	a.book.Allow(until)
 }
 
 // build makes all that can fail without the network.
@@ -111,13 +109,11 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 	if err != nil {
 		return nil, configError(err)
 	}
-	p := &program{config: c, cluster: conn, recorder: recorder, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
+	p := &program{config: c, cluster: conn, recorder: recorder, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
 	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
-	if !dry {
-		host, _ := os.Hostname() // for people who read who holds the claim; empty is legible too
-		store := claim.NewEtcdStore(conn)
-		p.book = claim.New(store, store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
-	}
+	host, _ := os.Hostname() // for people who read who holds the claim; empty is legible too
+	store := claim.NewEtcdStore(conn)
+	p.book = claim.New(store, store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
 	heart := alive{p.progress, p.book, c.Claim.TTL}
 	p.dog = &watchdog.Watchdog{
 		Limits:         c.Limits,
@@ -127,6 +123,7 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 		Observer:       conn,
 		Operator:       conn,
 		Book:           p.book,
+		Passive:        p.passive,
 		Tickets:        c.Claim.Tickets,
 		Rights: func(ctx context.Context) error {
 			if err := conn.CheckRights(ctx); errors.Is(err, etcd.ErrMissingRights) {
@@ -152,10 +149,14 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 	return p, nil
 }
 
-// openSession opens the runtime directory's session. Where nothing can be kept,
+// openSession opens the runtime directory's session; who writes nothing into
+// etcd needs none. Where nothing can be kept,
 // the program runs all the same and says so once; a second process beside a
 // running daemon is told apart.
-func openSession() (session *claim.Session, warning string, err error) {
+func openSession(passive bool) (session *claim.Session, warning string, err error) {
+	if passive {
+		return claim.NewEphemeralSession(), "", nil
+	}
 	dir := os.Getenv("RUNTIME_DIRECTORY")
 	if dir == "" {
 		dir = defaultRuntimeDirectory

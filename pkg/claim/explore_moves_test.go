@@ -184,10 +184,10 @@ func (e *explorer) take(w *world, i int, seen roll) {
 	if d.lease == 0 || !d.valid {
 		return
 	}
-	for _, t := range seen.of(d.lease, ticket.busy) {
-		if t.is(d.ticket) || e.broken.holdDoubt {
+	if busy := seen.of(d.lease, ticket.busy); len(busy) > 0 {
+		if busy[0].is(d.ticket) || e.broken.holdDoubt {
 			next := w.clone()
-			next.watchdogs[i].phase, next.watchdogs[i].ticket = held, t
+			next.watchdogs[i].phase, next.watchdogs[i].ticket = held, busy[0]
 			e.step("sees that it has the claim", next)
 		}
 		return

@@ -80,9 +80,9 @@ func (b *Book) take(ctx context.Context) (*Held, error) {
 var errTryAgain = errors.New("not known to be taken")
 
 func (b *Book) tryTake(ctx context.Context, r roll, lease LeaseID) (*Held, error) {
-	for _, t := range r.of(lease, ticket.busy) {
-		if t.is(b.attempt) {
-			return b.hold(t), nil
+	if busy := r.of(lease, ticket.busy); len(busy) > 0 {
+		if busy[0].is(b.attempt) {
+			return b.hold(busy[0]), nil
 		}
 		return nil, ErrInDoubt
 	}

@@ -33,7 +33,7 @@ func ParseMemberID(s string) (MemberID, error) {
 type AlarmKind int
 
 // The kinds of alarm that etcd 3.4 to 3.7 know. AlarmOther stands for one of a
-// later version: it is reported, and never touched.
+// later version: it is never touched.
 const (
 	AlarmOther AlarmKind = iota
 	AlarmNoSpace
@@ -133,7 +133,8 @@ type Member struct {
 	RaftTerm     uint64
 	RaftIndex    uint64
 	AppliedIndex uint64
-	Revision     int64 // of the key-value store, from the answer's header
+	Revision     int64  // of the key-value store, from the answer's header
+	DowngradeTo  string // the version that a downgrade in progress goes to; empty: there is none, or the server is older than 3.6
 }
 
 // ReclaimableBytes is what a defragmentation would give back now. It does not
@@ -164,6 +165,15 @@ type Claims struct {
 	InDoubt      bool       // a busy ticket of this process's own lease that it does not remember taking
 }
 
+// Disk is the file system that the local member's data directory is on.
+type Disk struct {
+	Known      bool     // false: the data directory is not configured, or can't be looked at
+	FreeBytes  int64    // that etcd may use
+	StaleFiles []string // left behind by defragmentations that were cut short
+	StaleBytes int64    // what they take
+	Problem    string   // why it can't be looked at; empty: it can, or is not configured
+}
+
 // View is one look at the whole cluster.
 type View struct {
 	At        time.Time
@@ -172,6 +182,7 @@ type View struct {
 	Members   []Member // sorted by id
 	Alarms    []Alarm  // sorted by member, then kind; what the members that answered say
 	Claims    Claims
+	Disk      Disk   // of the local member
 	Problem   string // why there is no member list at all; else empty
 }
 
@@ -183,6 +194,7 @@ func (v View) Clone() View {
 	}
 	v.Alarms = slices.Clone(v.Alarms)
 	v.Claims.Watched = slices.Clone(v.Claims.Watched)
+	v.Disk.StaleFiles = slices.Clone(v.Disk.StaleFiles)
 	return v
 }
 

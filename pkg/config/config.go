@@ -36,9 +36,15 @@ const maxFileBytes = 1 << 20
 // value in this release have no field.
 type Config struct {
 	Etcd   etcd.Options
+	Disk   Disk
 	Limits policy.Limits
 	Claim  claim.Options
 	Log    Log
+}
+
+// Disk says where the member on this host keeps its data.
+type Disk struct {
+	DataDir string // empty: nobody looks at the disk
 }
 
 // Log says what of the log is written, and how.
@@ -73,17 +79,17 @@ func Load(path string) (Config, error) {
 	return Parse(path, data)
 }
 
-// CheckWatchdog returns an error if systemd, waiting watchdogSec for a sign of
+// CheckWatchdog returns an error if systemd, waiting interval for a sign of
 // progress, would end a process that is only slow: three polls or requests
 // have to fit. 0 means that systemd does not wait for any.
-func (c Config) CheckWatchdog(watchdogSec time.Duration) error {
+func (c Config) CheckWatchdog(interval time.Duration) error {
 	slowest, key := c.Limits.PollInterval, "watch.poll-interval"
 	if c.Etcd.RequestTimeout > slowest {
 		slowest, key = c.Etcd.RequestTimeout, "etcd.request-timeout"
 	}
-	if watchdogSec == 0 || watchdogSec >= 3*slowest {
+	if interval == 0 || interval >= 3*slowest {
 		return nil
 	}
 	return fmt.Errorf("WatchdogSec=%s of the unit is too short for %s, which is %s: raise WatchdogSec to at least %s, or lower %s",
-		writeDuration(watchdogSec), key, writeDuration(slowest), writeDuration(3*slowest), key)
+		writeDuration(interval), key, writeDuration(slowest), writeDuration(3*slowest), key)
 }

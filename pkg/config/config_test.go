@@ -33,20 +33,20 @@ etcd:
   defragment-timeout: 1h30m
   quota-backend-bytes: 8GiB
   metrics-url: http://127.0.0.1:2381/metrics
-  data-dir: ""
+  data-dir: /srv/etcd
 watch:
   poll-interval: 7s
   min-poll-interval: 250ms
   unreachable-grace: 11m
 thresholds:
   warn-at: 61.5%
-  compact-at: 60%
+  compact-at: 55%
   defragment-at: 71%
   urgent-at: 99%
   disarm-below: 85%
 maintenance:
-  mode: heal
-  keep-revisions: 1000
+  mode: observe
+  keep-revisions: 17
   min-reclaim: 33%
   cooldown: 13h
   stall-budget: 0s
@@ -87,9 +87,11 @@ func everythingElseParsed(t *testing.T) Config {
 			QuotaBackendBytes:  8 << 30,
 			MetricsURL:         "http://127.0.0.1:2381/metrics",
 		},
+		Disk: Disk{DataDir: "/srv/etcd"},
 		Limits: policy.Limits{
-			WarnAt: 0.615, CompactAt: 0.60, DefragmentAt: 0.71, UrgentAt: 0.99, DisarmBelow: 0.85,
-			KeepRevisions: 1000,
+			WarnAt: 0.615, CompactAt: 0.55, DefragmentAt: 0.71, UrgentAt: 0.99, DisarmBelow: 0.85,
+			Observe:       true,
+			KeepRevisions: 17,
 			MinReclaim:    0.33,
 			Cooldown:      13 * time.Hour,
 			MoveLeader:    false,
@@ -125,7 +127,6 @@ func TestEveryKeyReachesItsField(t *testing.T) {
 // A field that no key sets stays what it is for ever, but for these.
 func TestEveryFieldHasAKey(t *testing.T) {
 	without := map[string]bool{
-		"Limits.CompactAt": true, "Limits.KeepRevisions": true, // not supported yet
 		"Etcd.Password": true, "Limits.Only": true, "Limits.Immediate": true, // for a person's command line
 	}
 	set, defaults := reflect.ValueOf(everythingElseParsed(t)), reflect.ValueOf(Default())
@@ -218,9 +219,9 @@ func TestLoad(t *testing.T) {
 
 func TestCheckWatchdog(t *testing.T) {
 	for _, test := range []struct {
-		file        string
-		watchdogSec time.Duration
-		want        string
+		file     string
+		interval time.Duration
+		want     string
 	}{
 		{"", 0, ""},
 		{"", 30 * time.Second, ""},
@@ -233,11 +234,11 @@ func TestCheckWatchdog(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := c.CheckWatchdog(test.watchdogSec); err != nil {
+		if err := c.CheckWatchdog(test.interval); err != nil {
 			got = err.Error()
 		}
 		if got != test.want {
-			t.Errorf("%q, %s:\n got %q\nwant %q", test.file, test.watchdogSec, got, test.want)
+			t.Errorf("%q, %s:\n got %q\nwant %q", test.file, test.interval, got, test.want)
 		}
 	}
 }

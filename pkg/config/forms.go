@@ -83,6 +83,20 @@ var truth = form[bool]{
 	write: strconv.FormatBool,
 }
 
+// mode is whether the watchdog only observes.
+var mode = form[bool]{
+	expected: "heal or observe",
+	read: func(n *yaml.Node) (bool, bool) {
+		return n.Value == "observe", n.Tag == "!!str" && (n.Value == "heal" || n.Value == "observe")
+	},
+	write: func(observe bool) string {
+		if observe {
+			return "observe"
+		}
+		return "heal"
+	},
+}
+
 func count[T int | int64](low, high T) form[T] {
 	return form[T]{
 		expected: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high),

@@ -25,20 +25,20 @@ var keys = []key{
 	at("etcd.defragment-timeout", func(c *Config) *time.Duration { return &c.Etcd.DefragmentTimeout }, between(time.Second, 24*time.Hour)),
 	at("etcd.quota-backend-bytes", func(c *Config) *int64 { return &c.Etcd.QuotaBackendBytes }, autoOrSize(1<<20, 1<<40)),
 	at("etcd.metrics-url", func(c *Config) *string { return &c.Etcd.MetricsURL }, metricsURL),
-	only("etcd.data-dir", ""),
+	at("etcd.data-dir", func(c *Config) *string { return &c.Disk.DataDir }, fileName),
 
 	at("watch.poll-interval", func(c *Config) *time.Duration { return &c.Limits.PollInterval }, between(100*time.Millisecond, time.Hour)),
 	at("watch.min-poll-interval", func(c *Config) *time.Duration { return &c.Limits.MinPollInterval }, between(50*time.Millisecond, time.Hour)),
 	at("watch.unreachable-grace", func(c *Config) *time.Duration { return &c.Limits.UnreachableGrace }, between(time.Second, 24*time.Hour)),
 
 	at("thresholds.warn-at", func(c *Config) *policy.Share { return &c.Limits.WarnAt }, share),
-	notYet(at("thresholds.compact-at", func(c *Config) *policy.Share { return &c.Limits.CompactAt }, share)),
+	at("thresholds.compact-at", func(c *Config) *policy.Share { return &c.Limits.CompactAt }, share),
 	at("thresholds.defragment-at", func(c *Config) *policy.Share { return &c.Limits.DefragmentAt }, share),
 	at("thresholds.urgent-at", func(c *Config) *policy.Share { return &c.Limits.UrgentAt }, share),
 	at("thresholds.disarm-below", func(c *Config) *policy.Share { return &c.Limits.DisarmBelow }, share),
 
-	only("maintenance.mode", "heal"),
-	notYet(at("maintenance.keep-revisions", func(c *Config) *int64 { return &c.Limits.KeepRevisions }, count[int64](0, 1e12))),
+	at("maintenance.mode", func(c *Config) *bool { return &c.Limits.Observe }, mode),
+	at("maintenance.keep-revisions", func(c *Config) *int64 { return &c.Limits.KeepRevisions }, count[int64](0, 1e12)),
 	at("maintenance.min-reclaim", func(c *Config) *policy.Share { return &c.Limits.MinReclaim }, share),
 	at("maintenance.cooldown", func(c *Config) *time.Duration { return &c.Limits.Cooldown }, between(0, 7*24*time.Hour)),
 	at("maintenance.stall-budget", func(c *Config) *time.Duration { return &c.Limits.StallBudget }, between(0, time.Hour)),
@@ -47,7 +47,7 @@ var keys = []key{
 	at("maintenance.adopt-after", func(c *Config) *time.Duration { return &c.Limits.AdoptAfter }, between(time.Second, 24*time.Hour)),
 
 	at("claim.prefix", func(c *Config) *string { return &c.Claim.Prefix }, prefix),
-	at("claim.ttl", func(c *Config) *time.Duration { return &c.Claim.TTL }, wholeSeconds(between(3*time.Second, time.Hour))),
+	at("claim.ttl", func(c *Config) *time.Duration { return &c.Claim.TTL }, wholeSeconds(between(12*time.Second, time.Hour))),
 	at("claim.tickets", func(c *Config) *int { return &c.Claim.Tickets }, count(1, 60)),
 
 	at("log.level", func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "notice", "warning", "err")),
@@ -64,7 +64,6 @@ type key struct {
 	// write returns the value as the file would have it. The row of a key that
 	// has only one value, or a list, has none.
 	write  func(c Config) string
-	notYet bool // refused in this release if it is not the default
 	secret bool // an operator may have put a password here by mistake
 }
 
@@ -123,11 +122,6 @@ func only(path, value string) key {
 		}
 		return nil
 	}}
-}
-
-func notYet(k key) key {
-	k.notYet = true
-	return k
 }
 
 func secret(k key) key {

@@ -165,14 +165,11 @@ func (p *parser) value(k key, name, value *yaml.Node) {
 		}
 		p.faultAt(place, k.path+m.item, describe(m.node, k.secret), m.expected)
 	}
-	switch {
-	case misfits != nil:
+	if misfits != nil {
 		p.bad[k.path] = true
-	case k.notYet && k.write(trial) != k.write(p.config):
-		p.faultAt(value, k.path, k.write(trial), k.write(p.config)+", its default: anything else is not supported yet")
-	default:
-		p.config = trial
+		return
 	}
+	p.config = trial
 }
 
 // relations checks those between two values that could both be read.

@@ -111,7 +111,6 @@ func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 			}),
 			grpc.WithReadBufferSize(bufferBytes),
 			grpc.WithWriteBufferSize(bufferBytes),
-			grpc.WithSharedWriteBuffer(true),
 		},
 	})
 	if err != nil {

@@ -226,6 +226,9 @@ func (l *look) sighting(ctx context.Context, m cluster.Member) sighting {
 	m.Leader, m.RaftTerm = cluster.MemberID(st.Leader), st.RaftTerm
 	m.RaftIndex, m.AppliedIndex = st.RaftIndex, st.RaftAppliedIndex
 	m.Revision = st.Header.Revision
+	if st.DowngradeInfo.GetEnabled() {
+		m.DowngradeTo = st.DowngradeInfo.GetTargetVersion()
+	}
 	s := sighting{url: a.url, errors: st.Errors}
 	m.Quota, s.quota = l.quota(ctx, m.ID, a)
 	s.member = m

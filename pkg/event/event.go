@@ -61,6 +61,11 @@ const (
 	OutsideWindow
 	StallBudget
 	NothingToReclaim
+	QuotaInSight // at the growth of late the quota is reached within a day
+	VersionGuard // a server version with a known fault, or a change of versions under way
+	DiskTooSmall
+	StaleFiles // left behind by defragmentations that were cut short
+	Observing  // something would be done, if the mode were not observe
 	WaitingForClaim
 	AnotherMembersTurn
 	DefragmentationUnknown
@@ -81,6 +86,8 @@ const (
 	CompactionStarted
 	CompactionCompleted
 	CompactionFailed
+	RoutineCompaction // debug: one compaction that keeps the database small, of many a day
+	HistoryCompacted  // what those of the last hour have done together
 	LeaderMoved
 	LeaderMoveFailed
 	DefragmentationStarted
@@ -132,6 +139,8 @@ type Event struct {
 	Version     string        // Started: the program's version
 	Endpoint    string        // Started
 	Error       string        // why something failed, with the next step
+	Count       int           // how many times it was done
+	WonBytes    int64         // what was freed
 	Dropped     int           // EventsDropped: how many
 }
 

@@ -88,6 +88,10 @@ var (
 		func(e Event) string { return e.Version })
 	errorText = text("WATCHDOG_ERROR", "why it failed",
 		func(e Event) string { return e.Error })
+	count = number("WATCHDOG_COUNT", "count", "how many times it was done",
+		func(e Event) int64 { return int64(e.Count) })
+	wonBytes = bytes("ETCD_FREED_BYTES", "pages that compaction has freed in that member's file",
+		func(e Event) int64 { return e.WonBytes })
 	dropped = number("WATCHDOG_DROPPED", "count", "entries that were not written",
 		func(e Event) int64 { return int64(e.Dropped) })
 

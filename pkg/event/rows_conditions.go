@@ -17,6 +17,14 @@ var (
 	ofFile    = facts(member, sizes, ofCluster)
 )
 
+// ofWhom names the member, if it is about one.
+func ofWhom(e Event) string {
+	if e.Member == 0 {
+		return ""
+	}
+	return " of " + who(e)
+}
+
 // conditionRows: standing states. Their names are the reasons of the decisions
 // that they explain.
 var conditionRows = []Row{{
@@ -146,6 +154,41 @@ var conditionRows = []Row{{
 	sentence: func(e Event) string { return "A defragmentation of " + who(e) + " would win too little" + file(e) },
 	Meaning:  "The file is large because the data are, not because of free pages. Work on it would block the member and give back less than maintenance.min-reclaim.",
 	Remedy:   "Delete what is not needed, or restart every member with a larger --quota-backend-bytes, before the quota is reached.",
+}, {
+	Kind: QuotaInSight, Name: "quota_in_sight", Level: Warning, ID: "143cbcfe9da6139c48f668bef4625783",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "The quota of " + who(e) + " is in sight" + file(e) },
+	Meaning:  "What is in use has grown steadily, not only between two compactions. If it goes on, the file is at its quota within a day, and neither compaction nor defragmentation will help then: it is live data that grows.",
+	Remedy:   "Find out what grows, delete what is not needed, or raise --quota-backend-bytes on every member, one after the other.",
+	hint:     "find what grows, or raise the quota",
+}, {
+	Kind: VersionGuard, Name: "version_guard", Level: Warning, ID: "9ee774052c5b6e8a71efb916b5ac6c70",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return "Careful with the server version" + ofWhom(e) },
+	Meaning:  "The member runs a version of etcd with a known fault that bears on maintenance, or the members are on their way from one version to another. Voluntary work waits where the fault or the change could do harm; under NOSPACE the work is done all the same, and its entries name the risk.",
+	Remedy:   "Finish the upgrade or downgrade, or upgrade to the latest release of the server line.",
+	hint:     "upgrade etcd",
+}, {
+	Kind: DiskTooSmall, Name: "disk_too_small", Level: Err, ID: "95b561ac1ae916e37401197e4b8af6e2",
+	Facts:    ofFile,
+	sentence: func(e Event) string { return "The disk of " + who(e) + " has no room for a defragmentation" + file(e) },
+	Meaning:  "A defragmentation writes what is in use into a new file beside the old one. If the disk fills up meanwhile, the server may crash, so none is begun.",
+	Remedy:   "Free some space on the file system of etcd.data-dir, or move the data directory to a larger one.",
+	hint:     "free some space there",
+}, {
+	Patience: turnPatience, // the file of one that runs is no leftover
+	Kind:     StaleFiles, Name: "stale_files", Level: Warning, ID: "0faf05f7f714c0a26e6e1390fc41c6cb",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return "Defragmentations that were cut short have left files behind" + ofWhom(e) },
+	Meaning:  "A server that dies during a defragmentation leaves its db.tmp.* file in the data directory. It takes space and is never used again.",
+	Remedy:   "Make sure that no defragmentation is running, then delete the files that the entry names. The watchdog deletes nothing.",
+	hint:     "delete them while no defragmentation is running",
+}, {
+	Kind: Observing, Name: "observing", Level: Notice, ID: "4958b74aca45ca74448d1d83d8e37fb2",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return "Only observes" },
+	Meaning:  "With maintenance.mode: observe nothing is ever done. The detail says what would be.",
+	Remedy:   "Nothing is to be done, or set maintenance.mode: heal.",
 }, {
 	Patience: turnPatience,
 	Kind:     WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",

@@ -44,6 +44,25 @@ var workRows = []Row{{
 	Meaning: "The compaction was refused, or did not end in time. Repeating it does no harm.",
 	Remedy:  "If it happens once, nothing is to be done. If it goes on, follow the error: the user may lack the root role, or the member's disk may be too slow for etcd.compact-timeout.",
 }, {
+	Kind: RoutineCompaction, Name: "routine_compaction", Level: Debug, ID: "8585eb2794136abe98dc6fcbbf0158da",
+	Facts: facts(piece, revision, wonBytes, took, detail),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("Compacted the history up to revision %d on %s in %s, which freed %s", e.Revision, who(e), length(e.Took), cluster.FormatBytes(e.WonBytes))
+	},
+	Meaning: "History was given up in time, so that its pages are used again and the file need not grow. Under load this happens many times a day; history_compacted tells the sum.",
+	Remedy:  "Nothing is to be done.",
+}, {
+	Kind: HistoryCompacted, Name: "history_compacted", Level: Info, ID: "f5343410656ffb5100daffa4321f7771",
+	Facts: facts(piece, count, wonBytes, took, detail),
+	sentence: func(e Event) string {
+		if e.Count == 1 {
+			return fmt.Sprintf("Keeps the database small: a compaction freed %s; %s has now %s", cluster.FormatBytes(e.WonBytes), who(e), usage(e))
+		}
+		return fmt.Sprintf("Kept the database small by %d compactions in %s, which freed %s in all; %s has now %s", e.Count, length(e.Took), cluster.FormatBytes(e.WonBytes), who(e), usage(e))
+	},
+	Meaning: "Old versions of keys took more than thresholds.compact-at of the quota. They were given up in time, so that nothing had to be refused and no member had to be defragmented. Told at the first time and then once an hour at most.",
+	Remedy:  "Nothing is to be done. etcd's own --auto-compaction-retention does the same by a clock; where it keeps up, the watchdog does not compact.",
+}, {
 	Kind: LeaderMoved, Name: "leader_moved", Level: Notice, ID: "b25914f8ce1b467293e663c8ad373c17",
 	Facts: facts(job, member, newLeaderID, took, detail),
 	sentence: func(e Event) string {

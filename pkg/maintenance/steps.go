@@ -43,15 +43,21 @@ func (k *work) compact(step cluster.Step) error {
 	begin := time.Now()
 	e := k.event(event.CompactionStarted, step.Member)
 	e.Revision = step.Revision
-	k.Recorder.Record(e)
+	k.outcome.InUseBefore = e.InUseBytes
+	if !k.decision.Routine {
+		k.Recorder.Record(e)
+	}
 	err := k.Operator.Do(k.permit.Context(), step)
 	if err == nil {
 		k.look(k.permit.Context())
 	}
 	e = k.event(event.CompactionCompleted, step.Member)
-	e.Revision, e.Took = step.Revision, time.Since(begin)
-	if err != nil {
+	e.Revision, e.Took, e.WonBytes = step.Revision, time.Since(begin), max(0, k.outcome.InUseBefore-e.InUseBytes)
+	switch {
+	case err != nil:
 		e.Kind, e.Error = event.CompactionFailed, err.Error()
+	case k.decision.Routine:
+		e.Kind, e.Detail = event.RoutineCompaction, k.decision.Detail
 	}
 	k.Recorder.Record(e)
 	return err

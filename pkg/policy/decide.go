@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -12,6 +13,10 @@ import (
 func Decide(l Limits, now time.Time, v cluster.View, mem Memory) Decision {
 	w := world{limits: l, now: now, view: v, memory: mem}
 	d := w.decide()
+	if l.Observe && d.Acts() {
+		d = observed(d)
+	}
+	d.Revision = v.Revision()
 	d.Standing = w.standing(d)
 	d.Next = w.next(d)
 	return d
@@ -40,7 +45,23 @@ func (w world) decide() Decision {
 	if w.view.Alarmed(cluster.AlarmNoSpace) {
 		return w.nospace()
 	}
+	if d, due := w.compactAlone(); due {
+		return d
+	}
 	return w.voluntary()
+}
+
+// observed turns a decision to act into the word that it would be done.
+func observed(d Decision) Decision {
+	var steps []string
+	for _, s := range d.Steps {
+		steps = append(steps, s.String())
+	}
+	return Decision{
+		Reason: Observing,
+		Member: d.Member,
+		Detail: fmt.Sprintf("maintenance.mode is observe; would %s (%s)", strings.Join(steps, ", "), d.Reason),
+	}
 }
 
 func wait(o obstacle) Decision {
@@ -75,15 +96,6 @@ func (w world) cannotAct() *obstacle {
 	default:
 		return nil
 	}
-}
-
-// next is the time until the next look. Under NOSPACE every moment counts.
-func (w world) next(d Decision) time.Duration {
-	armed := w.view.Alarmed(cluster.AlarmNoSpace) && !w.view.Alarmed(cluster.AlarmCorrupt)
-	if armed || d.Reason == DefragmentationUnknown || d.Acts() {
-		return w.limits.MinPollInterval
-	}
-	return w.limits.PollInterval
 }
 
 // quota is quotaOf for the world at hand.

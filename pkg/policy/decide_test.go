@@ -33,9 +33,9 @@ func tell(t *testing.T, stories []story) {
 func TestNothingToDo(t *testing.T) {
 	tell(t, []story{
 		{"small files", "members 3 100/100 of 512", []string{"below_threshold"}},
-		{"a large file is reported", "members 3 100/100 of 512; member 2 359/359", []string{"near_quota 2"}},
-		{"just below warn-at", "members 3 349/349 of 500", []string{"below_threshold"}},
-		{"at warn-at", "members 3 100/100 of 500; member 1 350/350", []string{"near_quota 1"}},
+		{"a large file is reported", "members 3 100/100 of 512; member 2 359/300", []string{"near_quota 2"}},
+		{"just below warn-at", "members 3 349/299 of 500", []string{"below_threshold"}},
+		{"at warn-at", "members 3 100/100 of 500; member 1 350/299", []string{"near_quota 1"}},
 		{"just below defragment-at", "members 3 399/100 of 500", []string{"near_quota 3"}},
 		{"an alarm of a later etcd", "members 3 100/100 of 512; alarm 1 other", []string{"below_threshold"}},
 		{"a learner is none of our business", "members 3 100/100 of 512; member 4 learner 511/100 of 512", []string{"below_threshold"}},

@@ -25,8 +25,10 @@ type Decision struct {
 	Detail   string           // what the reason alone does not tell; a clause for people, or empty
 	Member   cluster.MemberID // the member worked on, or the one that keeps work from being done; 0: none
 	Steps    []cluster.Step
+	Revision int64 // of the look that the decision was made from
 	Permit   Permit
 	Urgent   bool          // NOSPACE is listed or a file is at urgent-at: the limits of voluntary work are lifted
+	Routine  bool          // compaction alone, as it happens many times a day under load
 	Expected time.Duration // how long the defragmentation among the steps will block the member
 	Risk     string        // what the work may cost meanwhile; a clause for people, or empty
 	Standing []Condition   // what lasts, sorted, whatever is decided

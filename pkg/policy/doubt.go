@@ -34,6 +34,10 @@ const (
 // a request can still be on its way (delivery).
 func (d Doubt) Settle(l Limits, delivery time.Duration, v cluster.View, mem Memory, ev cluster.Evidence) (Doubt, string) {
 	m, _ := v.Member(d.Member)
+	if ev.Known && ev.InFlight {
+		d.Quiet = 0
+		return d, ""
+	}
 	if m.Contact == cluster.Silent {
 		d.Quiet = 0
 		since := mem.Of(d.Member).SilentSince
@@ -42,7 +46,7 @@ func (d Doubt) Settle(l Limits, delivery time.Duration, v cluster.View, mem Memo
 		}
 		return d, ""
 	}
-	if m.Contact != cluster.Answered || ev.Known && ev.InFlight {
+	if m.Contact != cluster.Answered {
 		d.Quiet = 0
 		return d, ""
 	}

@@ -14,7 +14,10 @@ import (
 func (w world) tooLarge() obstacle {
 	var worst cluster.Member
 	for _, m := range w.present() {
-		if m.ID == w.view.Local && !clearOfQuota(m, w.quota(m)) {
+		if clearOfQuota(m, w.quota(m)) {
+			continue
+		}
+		if m.ID == w.view.Local {
 			worst = m
 			break
 		}
@@ -37,14 +40,22 @@ func (w world) tooLarge() obstacle {
 // as when keys were deleted.
 func (w world) verdictStands() bool {
 	local, ok := w.view.Member(w.view.Local)
-	compacted := w.memory.Of(w.view.Local).CompactedAt
 	if !ok || local.Contact != cluster.Answered || !w.view.Alarmed(cluster.AlarmNoSpace) ||
-		compacted.IsZero() || compacted.Before(w.memory.ArmedSince) || !w.inUseKnown(local) || clearOfQuota(local, w.quota(local)) {
+		!w.compacted(w.memory.Of(w.view.Local)) || !w.inUseKnown(local) || clearOfQuota(local, w.quota(local)) {
 		return false
 	}
 	return !slices.ContainsFunc(w.present(), func(m cluster.Member) bool {
 		return m.Contact != cluster.Answered || atLeast(m.ReclaimableBytes(), w.quota(m), worthwhile)
 	})
+}
+
+// liveTooLarge reports the same while nothing is refused yet: no history was left
+// to a member, and what is in use takes so much of its quota that no
+// defragmentation is worth it.
+func (w world) liveTooLarge(m cluster.Member) bool {
+	last := w.memory.Of(m.ID)
+	return !last.CompactedAt.IsZero() && last.KeptRevisions == 0 && !w.worth(m) &&
+		atLeast(min(m.InUseBytes, last.CompactedInUse), m.Quota, w.limits.DisarmBelow)
 }
 
 // futile puts the verdict about one member into words.

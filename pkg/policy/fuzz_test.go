@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/forecast"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -52,7 +53,7 @@ func TestDecideAnything(t *testing.T) {
 	t.Parallel()
 	seen := map[any]int{}
 	for seed := range uint64(20_000) {
-		d := decideAnything(t, randomBytes(seed, 160))
+		d := decideAnything(t, randomBytes(seed, 200))
 		seen[d.Reason]++
 		seen[d.Permit]++
 		for _, s := range d.Steps {
@@ -71,6 +72,7 @@ var everyDecision = []any{
 	policy.NotQuorate, policy.MemberUnreachable, policy.MemberCatchingUp, policy.DefragmentationUnknown,
 	policy.CoolingDown, policy.OutsideWindow, policy.StallBudget, policy.NothingToReclaim, policy.LiveDataTooLarge,
 	policy.LearnerFull, policy.QuotaAssumed, policy.WaitingForClaim, policy.AnotherMembersTurn, policy.Adopted,
+	policy.VersionGuard, policy.DiskTooSmall, policy.Observing,
 	policy.NoPermit, policy.Claim, policy.FixedOrder, policy.SingleVoter,
 	cluster.StepCompact, cluster.StepMoveLeader, cluster.StepDefragment, cluster.StepDisarm,
 }
@@ -115,8 +117,14 @@ func anyLimits(d *dice) policy.Limits {
 	l := policy.DefaultLimits()
 	l.MoveLeader = !d.seldom(4)
 	l.Immediate = d.seldom(8)
+	l.Observe = d.seldom(20)
 	if d.seldom(10) {
 		l.Only = pick[cluster.MemberID](d, 2, 4)
+	}
+	if d.seldom(4) { // each in its order, as the configuration has it
+		l.CompactAt, l.DefragmentAt = pick[policy.Share](d, 0.1, 0.6, 0.7), pick[policy.Share](d, 0.75, 0.8, 0.91)
+		l.UrgentAt, l.DisarmBelow = pick[policy.Share](d, 0.92, 0.95, 1), pick[policy.Share](d, 0.5, 0.85, 0.91)
+		l.MinReclaim = pick[policy.Share](d, 0.2, 0, 0.5)
 	}
 	l.KeepRevisions = pick[int64](d, 1000, 0, 100_000)
 	everyDay := [7]bool{true, true, true, true, true, true, true}
@@ -133,8 +141,12 @@ func anyLimits(d *dice) policy.Limits {
 func anyView(d *dice) cluster.View {
 	v := cluster.View{At: begin, ClusterID: 0xc, Local: pick[cluster.MemberID](d, 2, 2, 2, 4, 4, 6)}
 	voters, leader := pick(d, 3, 3, 3, 1, 2, 5), pick[cluster.MemberID](d, 2, 2, 4, 6, 10)
-	all := pick(d, "3.6.16", "3.6.16", "3.6.16", "3.6.16", "3.5.6")
-	size, spread, troubled, assumed := anySize(d), d.seldom(2), d.seldom(2), d.seldom(8)
+	all := pick(d, "3.6.16", "3.6.16", "3.6.16", "3.6.16", "3.5.6", "3.5.5")
+	mixed := d.seldom(16)
+	size, spread, troubled, assumed := anySize(d), d.seldom(2), d.seldom(2), d.seldom(6)
+	if assumed {
+		size = pick(d, size, [2]int64{513 * mib, 509 * mib})
+	}
 	for i := range voters {
 		m := anyMember(d, cluster.MemberID(2*i+2), leader, troubled)
 		m.SizeBytes, m.InUseBytes = size[0], size[1]
@@ -145,7 +157,13 @@ func anyView(d *dice) cluster.View {
 		if m.Version = all; assumed {
 			m.Quota = cluster.Quota{Bytes: cluster.DefaultQuotaBytes}
 		}
+		if mixed {
+			m.Version, m.DowngradeTo = pick(d, all, "3.7.3"), pick(d, "", "", "3.5.0")
+		}
 		v.Members = append(v.Members, onlyAnswers(m))
+	}
+	if d.seldom(12) {
+		v.Disk = cluster.Disk{Known: true, FreeBytes: pick[int64](d, 50, 164, 600) * mib}
 	}
 	if d.seldom(5) {
 		m := anyMember(d, 11, leader, false)
@@ -242,22 +260,29 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 	}
 	now := v.At
 	for _, m := range v.Members {
-		mem.Members = append(mem.Members, policy.MemberMemory{
-			ID:                m.ID,
-			SilentSince:       d.ago(now, time.Minute, 5*time.Minute, time.Hour),
-			UnwatchedSince:    d.ago(now, time.Minute, 3*time.Minute),
-			WorkSince:         d.ago(now, time.Minute, 3*time.Minute, 20*time.Minute),
-			SizeBytes:         m.SizeBytes,
-			InUseBytes:        pick(d, m.InUseBytes, m.SizeBytes),
-			InUseSince:        d.ago(now, time.Second, time.Minute),
-			CompactedRevision: pick[int64](d, 5000, 4000, 0),
-			CompactedAt:       d.ago(now, time.Second, time.Minute, time.Hour),
-			CompactedInUse:    m.InUseBytes,
-			WorkedAt:          d.ago(now, time.Minute, 24*time.Hour),
-			BytesPerSecond:    pick[float64](d, 0, 1<<20, 500<<20),
-			Cooldown:          pick(d, 0, 6*time.Hour, 48*time.Hour),
-		})
+		mm := policy.MemberMemory{
+			ID:             m.ID,
+			SilentSince:    d.ago(now, time.Minute, 5*time.Minute, time.Hour),
+			UnwatchedSince: d.ago(now, time.Minute, 3*time.Minute),
+			WorkSince:      d.ago(now, time.Minute, 3*time.Minute, 20*time.Minute),
+			SizeBytes:      m.SizeBytes,
+			InUseBytes:     pick(d, m.InUseBytes, m.SizeBytes),
+			InUseSince:     d.ago(now, time.Second, time.Minute),
+			FailingSince:   d.ago(now, time.Minute),
+			WorkedAt:       d.ago(now, time.Minute, 24*time.Hour, -time.Hour),
+			BytesPerSecond: pick[float64](d, 0, 1<<20, 500<<20),
+			Growth:         anyGrowth(d, m, now),
+			Cooldown:       pick(d, 0, 6*time.Hour, 48*time.Hour),
+		}
+		if mm.CompactedAt = d.ago(now, time.Second, time.Minute, time.Hour); !mm.CompactedAt.IsZero() {
+			mm.CompactedRevision = pick[int64](d, 5000, 4000, 1000, 4938)
+			mm.KeptRevisions = pick[int64](d, 0, 0, 0, 1000, 62)
+			mm.CompactedInUse = pick(d, m.InUseBytes, m.InUseBytes/2, m.InUseBytes-m.InUseBytes/50)
+			mm.CompactionWon = pick[int64](d, 0, 10, 200) * mib
+		}
+		mem.Members = append(mem.Members, mm)
 	}
+	mem.OverSince = d.ago(now, time.Second, time.Minute)
 	if d.seldom(2) {
 		mem.Disarms, mem.DisarmedAt = d.roll(6), now.Add(-pick(d, time.Second, 2*time.Minute, 6*time.Minute, 11*time.Minute))
 	}
@@ -273,4 +298,16 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 		mem = mem.WithLook(policy.DefaultLimits(), earlier)
 	}
 	return mem
+}
+
+// anyGrowth is how a member came to its size.
+func anyGrowth(d *dice, m cluster.Member, now time.Time) forecast.History {
+	var h forecast.History
+	each := pick(d, time.Hour, 500*time.Millisecond, 10*time.Second)
+	slope := pick[int64](d, 0, 1<<10, 1<<20, 32<<20) // bytes from one to the next
+	for i := range int64(pick(d, 0, 2, 30)) {
+		less := i * slope
+		h = h.Add(forecast.Sample{At: now.Add(-time.Duration(30-i) * each), SizeBytes: max(mib, m.SizeBytes-30*slope+less), InUseBytes: max(mib, m.InUseBytes-30*slope+less)})
+	}
+	return h
 }

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ func decide(t testing.TB, l policy.Limits, now time.Time, v cluster.View, mem po
 	}
 	j := judge{t, l, now, v, mem, d}
 	j.stillness()
+	j.distance()
 	j.steps()
 	j.permits()
 	j.disarming()
@@ -85,14 +87,27 @@ func (j judge) stillness() {
 		j.require(!still || !j.d.Acts(), "steps although "+when)
 	}
 	j.require(j.d.Reason != "", "no reason")
-	j.require(j.d.Next == j.l.PollInterval || j.d.Next == j.l.MinPollInterval, "the next look is at no configured distance")
-	j.require(!j.d.Acts() || j.d.Next == j.l.MinPollInterval, "work is not looked after closely")
+	j.require(!j.l.Observe || !j.d.Acts(), "steps although nothing but observing was asked for")
 	j.require(slices.IsSortedFunc(j.d.Standing, func(a, b policy.Condition) int {
 		if a.Reason == b.Reason && a.Member >= b.Member || a.Reason > b.Reason {
 			return 1 // the same condition twice is out of order, too
 		}
 		return -1
 	}), "what lasts is not sorted, or is said twice")
+}
+
+// distance: when the next look is.
+func (j judge) distance() {
+	next := j.d.Next
+	j.require(j.l.MinPollInterval <= next && next <= j.l.PollInterval, "the next look is at no distance between the configured two")
+	armed := j.armed() && !j.v.Alarmed(cluster.AlarmCorrupt)
+	j.require(!j.d.Acts() && !armed || next == j.l.MinPollInterval, "work, or an alarm, is not looked after closely")
+	for _, m := range j.v.Voters() {
+		if m.Contact == cluster.Answered && m.Quota.Trusted() && m.Quota.Bytes > 0 && next > j.l.MinPollInterval {
+			written := j.mem.Of(m.ID).Growth.Speed() * next.Seconds()
+			j.require(written == 0 || float64(m.InUseBytes)+4*written <= float64(m.Quota.Bytes), "the quota can be reached before there is time for a look and for work")
+		}
+	}
 }
 
 // steps: what may be asked of whom, whatever the reason.
@@ -110,8 +125,8 @@ func (j judge) steps() {
 		switch s.Kind {
 		case cluster.StepCompact:
 			kept := j.l.KeepRevisions
-			if j.armed() {
-				kept = 0
+			if j.armed() || j.d.Routine {
+				kept = 0 // see routine
 			}
 			j.require(s.Revision > 0 && s.Revision <= j.v.Revision()-kept, "I4: compaction beyond what may be given up")
 		case cluster.StepMoveLeader:
@@ -119,10 +134,16 @@ func (j judge) steps() {
 			j.require(j.l.MoveLeader && s.Member == j.v.Leader(), "a leadership is moved that is not there, or shall stay")
 			j.require(listed && !to.Learner && s.To != s.Member && j.healthy(to), "the leadership moves to nobody fit for it")
 			j.require(j.d.Has(cluster.StepDefragment), "a leadership is moved for nothing")
-			full := j.armed() && j.l.Only == 0 && to.Quota.Trusted() && policy.Share(to.Usage()) >= j.l.DisarmBelow
-			j.require(!full || float64(to.ReclaimableBytes()) < 0.01*float64(to.Quota.Bytes), "the leadership moves to a voter that is not done")
+			better := slices.ContainsFunc(j.v.Voters(), func(m cluster.Member) bool { return m.ID != s.Member && j.healthy(m) && j.done(m) })
+			j.require(j.done(to) || !better, "the leadership moves to a voter that is not done, and another one is")
 		}
 	}
+}
+
+// done: a member that nothing is left to do for under NOSPACE.
+func (j judge) done(m cluster.Member) bool {
+	full := j.armed() && j.l.Only == 0 && m.Quota.Trusted() && policy.Share(m.Usage()) >= j.l.DisarmBelow
+	return !full || float64(m.ReclaimableBytes()) < 0.01*float64(m.Quota.Bytes)
 }
 
 // permits: under what right the work is done.
@@ -153,7 +174,7 @@ func (j judge) permits() {
 
 // oldVersions are those of the versions that tests use whose full members
 // refuse even deletions.
-var oldVersions = []string{"3.3.27", "3.4.19", "3.5.0", "3.5.6"}
+var oldVersions = []string{"3.3.27", "3.4.19", "3.5.0", "3.5.2", "3.5.5", "3.5.6"}
 
 // disarming: I6, I7.
 func (j judge) disarming() {
@@ -172,7 +193,7 @@ func (j judge) disarming() {
 		disarmed = append(disarmed, cluster.Alarm{Member: s.Member, Kind: s.Alarm})
 	}
 	j.require(slices.Equal(listed, disarmed), "I6: disarmed is not what NOSPACE is listed for")
-	back := j.mem.Disarms > 0 && j.mem.ArmedSince.Sub(j.mem.DisarmedAt) <= 10*time.Minute
+	back := j.mem.Disarms > 0 && !j.mem.ArmedSince.Before(j.mem.DisarmedAt) && j.mem.ArmedSince.Sub(j.mem.DisarmedAt) <= 10*time.Minute
 	if back && j.mem.Disarms > 1 {
 		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 4)-2]
 		j.require(!j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
@@ -215,7 +236,20 @@ func (j judge) defragmenting() {
 	reason, why := policy.Unfit(j.l, j.now, j.v, j.mem, j.d.Member)
 	j.require(reason == "" && why == "", "decided, and then called unfit")
 	j.require(j.l.Only == 0 || j.l.Only == j.d.Member, "another member was asked for")
+	m, _ := j.v.Member(j.d.Member)
+	room := m.InUseBytes + max(m.InUseBytes/10, 64*mib)
+	j.require(!j.v.Disk.Known || j.v.Local != m.ID || j.v.Disk.FreeBytes >= room, "a defragmentation without room on the disk")
+	j.require(!slices.Contains(gravelyFaulty, m.Version) || j.armed() && j.d.Risk != "", "a faulty version is defragmented without need, or without a word")
+	for _, o := range j.v.Voters() {
+		j.require(j.armed() || o.DowngradeTo == "" && (o.Contact != cluster.Answered || lineOf(o.Version) == lineOf(m.Version)), "voluntary work while versions change")
+	}
 }
+
+func lineOf(version string) string { return version[:max(0, strings.LastIndex(version, "."))] }
+
+// gravelyFaulty are those of the versions that tests use whose defragmentation
+// may cost data.
+var gravelyFaulty = []string{"3.5.0", "3.5.2", "3.5.5"}
 
 // voluntary: what is asked of work while nothing is refused yet.
 func (j judge) voluntary() {
@@ -226,10 +260,12 @@ func (j judge) voluntary() {
 	usage, reclaim := policy.Share(m.Usage()), policy.Share(float64(m.ReclaimableBytes())/float64(max(1, m.Quota.Bytes)))
 	urgent := usage >= j.l.UrgentAt
 	open := slices.ContainsFunc(j.l.Windows, func(w policy.Window) bool { return w.Open(j.now) })
-	j.require(m.Quota.Trusted() && usage >= j.l.DefragmentAt, "voluntary work on a file that is not known to be large")
 	if !j.d.Has(cluster.StepDefragment) {
+		j.routine(m)
 		return
 	}
+	j.require(!j.d.Routine, "a defragmentation is no routine")
+	j.require(m.Quota.Trusted() && usage >= j.l.DefragmentAt, "voluntary work on a file that is not known to be large")
 	j.require(reclaim >= j.l.MinReclaim || urgent && reclaim >= j.l.MinReclaim/2, "voluntary work that wins too little")
 	inPlace := j.d.Member == j.v.Leader() && !j.d.Has(cluster.StepMoveLeader) && len(j.v.Voters()) > 1
 	j.require(!inPlace || open, "the leader is worked on in place, outside a window and without need")
@@ -240,4 +276,27 @@ func (j judge) voluntary() {
 	j.require(mm.WorkedAt.IsZero() || !j.now.Before(mm.WorkedAt.Add(mm.Cooldown)), "voluntary work on a member that cools down")
 	j.require(open || len(j.l.Windows) == 0 && len(j.v.Voters()) >= 3, "voluntary work outside a window")
 	j.require(open || j.d.Expected <= j.l.StallBudget, "voluntary work beyond the stall budget")
+}
+
+// routine: rule 4, and I4 for it: what history is given up while nothing is
+// refused yet.
+func (j judge) routine(m cluster.Member) {
+	j.require(j.d.Routine && len(j.d.Steps) == 1 && !j.d.Urgent && j.d.Permit == policy.NoPermit, "compaction alone is more than that")
+	inUse := policy.Share(m.InUseUsage())
+	j.require(m.Quota.Trusted() && inUse >= j.l.CompactAt, "history is given up and pages in use are not known to be too many")
+	mm, to := j.mem.Of(m.ID), j.d.Steps[0].Revision
+	kept := j.v.Revision() - to
+	j.require(to > mm.CompactedRevision, "a compaction behind what is compacted already")
+	if mm.CompactedAt.IsZero() {
+		j.require(kept == j.l.KeepRevisions || kept < j.l.KeepRevisions && 2*kept+1 >= j.v.Revision(), "I4: the first compaction gives up history that it need not")
+		return
+	}
+	grown := policy.Share(float64(m.InUseBytes-mm.CompactedInUse)/float64(m.Quota.Bytes)) >= 0.05
+	if grown || j.now.Sub(mm.CompactedAt) >= 10*time.Minute {
+		return
+	}
+	little := policy.Share(float64(mm.CompactionWon)/float64(m.Quota.Bytes)) < 0.05
+	halves := mm.KeptRevisions > 0 && kept == mm.KeptRevisions/2 && (mm.KeptRevisions == j.l.KeepRevisions || inUse >= j.l.DefragmentAt)
+	j.require(!little || halves, "a compaction that won next to nothing is repeated")
+	j.require(kept >= mm.KeptRevisions/2 || inUse >= j.l.DefragmentAt, "I4: more than half of the history is given up at once")
 }

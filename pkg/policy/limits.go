@@ -30,6 +30,8 @@ type Limits struct {
 	PollInterval     time.Duration // between two looks at a calm cluster
 	MinPollInterval  time.Duration // between two looks under NOSPACE
 
+	Observe bool // nothing is ever done; the decisions are reported
+
 	// For one pass that a person has asked for.
 	Only      cluster.MemberID // work on this member alone; 0: on all
 	Immediate bool             // voluntary work without cooldown, window and stall budget

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/forecast"
 )
 
 // Memory is what earlier looks and earlier work have taught. It is a value:
@@ -14,6 +15,8 @@ type Memory struct {
 	Members []MemberMemory // sorted by id
 	Doubts  []Doubt        // defragmentations that may still be running; sorted by member
 
+	HeldSince time.Time // since when somebody holds the claim; zero: nobody does
+
 	// NOSPACE as all looks saw it, whoever armed or disarmed it.
 	ArmedSince   time.Time // zero: not listed
 	DisarmedAt   time.Time // when it was last seen to go
@@ -22,6 +25,8 @@ type Memory struct {
 
 	Look     Look // what the fixed order saw unchanged, and since when
 	Hindered bool // at the last look no watchdog could have worked on any member
+
+	OverSince time.Time // since when some voter's pages in use are at compact-at or above; zero: none is
 }
 
 // MemberMemory is what is remembered of one member.
@@ -36,11 +41,15 @@ type MemberMemory struct {
 
 	CompactedRevision int64 // what a physical compaction through this member has reached
 	CompactedAt       time.Time
-	CompactedInUse    int64 // pages in use right after it
+	CompactedInUse    int64 // pages in use right after it, in bytes
+	CompactionWon     int64 // by how much they fell, in bytes
+	KeptRevisions     int64 // the history that it kept
 
+	FailingSince   time.Time // since when our tries to defragment it have failed; zero: the last one did not
 	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
 	WonBytes       int64     // what it won
 	BytesPerSecond float64   // how fast it was, by the size it left behind
+	Growth         forecast.History
 	Cooldown       time.Duration
 }
 
@@ -52,20 +61,24 @@ type Look struct {
 
 // Outcome is what came of a piece of work.
 type Outcome struct {
-	At       time.Time
-	Decision Decision
-	Done     []cluster.Step // those that completed, in order
-	View     cluster.View   // the look after the last step
-	Took     time.Duration  // of the defragmentation
-	Before   int64          // the file before the defragmentation
-	Doubt    *Doubt         // the defragmentation's outcome is unknown
-	Err      error          // what ended the work early; nil: every step was done
+	At          time.Time
+	Decision    Decision
+	Done        []cluster.Step // those that completed, in order
+	View        cluster.View   // the look after the last step
+	Took        time.Duration  // of the defragmentation
+	Before      int64          // the file before the defragmentation, in bytes
+	InUseBefore int64          // pages in use before the compaction, in bytes
+	Doubt       *Doubt         // the defragmentation's outcome is unknown
+	Err         error          // what ended the work early; nil: every step was done
 }
 
 const (
 	// disarmHolds is how long NOSPACE has to stay away for a disarm to have been
 	// right. The alarm of a cluster that is still full is back within a second.
 	disarmHolds = 10 * time.Minute
+	// disarmShows is how long a disarm may take until every member's status shows
+	// it. An alarm that is listed after that is a new one.
+	disarmShows = time.Second
 	maxCooldown = 7 * 24 * time.Hour
 )
 
@@ -91,6 +104,7 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 		return next
 	}
 	next.noteAlarm(v)
+	next.noteHolder(v)
 	next.Members = make([]MemberMemory, 0, len(v.Members))
 	for _, member := range v.Members {
 		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
@@ -103,6 +117,7 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 		return !listed
 	})
 	next.Look = m.Look.next(v, next)
+	next.noteOver(l, v)
 	return next
 }
 
@@ -125,12 +140,17 @@ func (m *Memory) noteAlarm(v cluster.View) {
 		return
 	}
 	armed := v.Alarmed(cluster.AlarmNoSpace)
+	disarmed := m.DisarmedAt.After(m.ArmedSince) // by us; it is counted already
 	switch {
 	case armed && m.ArmedSince.IsZero():
 		m.ArmedSince, m.ArmedTopSize = v.At, 0
 		if v.At.Sub(m.DisarmedAt) > disarmHolds {
 			m.Disarms = 0
 		}
+	case armed && disarmed && v.At.Sub(m.DisarmedAt) >= disarmShows:
+		m.ArmedSince = v.At // it came back before any look saw it gone
+	case !armed && !m.ArmedSince.IsZero() && disarmed:
+		m.ArmedSince = time.Time{}
 	case !armed && !m.ArmedSince.IsZero():
 		m.ArmedSince, m.DisarmedAt = time.Time{}, v.At
 		m.Disarms++
@@ -143,7 +163,31 @@ func (m *Memory) noteAlarm(v cluster.View) {
 	}
 }
 
+// noteHolder keeps since when work is being done under the claim.
+func (m *Memory) noteHolder(v cluster.View) {
+	switch {
+	case v.Claims.Holder == "":
+		m.HeldSince = time.Time{}
+	case m.HeldSince.IsZero():
+		m.HeldSince = v.At
+	}
+}
+
+// noteOver keeps since when pages in use call for a compaction.
+func (m *Memory) noteOver(l Limits, v cluster.View) {
+	_, over := world{limits: l, now: v.At, view: v}.mostInUse()
+	switch {
+	case !over:
+		m.OverSince = time.Time{}
+	case m.OverSince.IsZero():
+		m.OverSince = v.At
+	}
+}
+
 func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member, next Memory) MemberMemory {
+	if mm.WorkedAt.After(v.At) {
+		mm.WorkedAt = v.At // the clock was set back since; a cooldown must not last longer for it
+	}
 	if member.Contact == cluster.Silent {
 		if mm.SilentSince.IsZero() {
 			mm.SilentSince = v.At
@@ -170,6 +214,7 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 	if member.InUseBytes != mm.InUseBytes {
 		mm.InUseSince = v.At
 	}
+	mm.Growth = mm.Growth.Add(forecast.Sample{At: v.At, SizeBytes: member.SizeBytes, InUseBytes: member.InUseBytes})
 	shrank := member.SizeBytes < mm.SizeBytes
 	mm.SizeBytes, mm.InUseBytes = member.SizeBytes, member.InUseBytes
 	switch {
@@ -184,6 +229,13 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 // WithOutcome returns the memory with a piece of work folded in.
 func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 	next := m.clone()
+	if o.Decision.Has(cluster.StepDisarm) && len(o.Done) > 0 && !next.ArmedSince.IsZero() {
+		next.DisarmedAt = o.At // else a look has seen the alarm go, and has counted it
+		next.Disarms++
+	}
+	if o.Decision.Has(cluster.StepDefragment) {
+		next.noteTry(o)
+	}
 	for _, step := range o.Done {
 		i := slices.IndexFunc(next.Members, func(mm MemberMemory) bool { return mm.ID == step.Member })
 		if i < 0 {
@@ -192,7 +244,7 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 		after, _ := o.View.Member(step.Member)
 		switch step.Kind {
 		case cluster.StepCompact:
-			next.Members[i].compacted(step.Revision, o.At, after)
+			next.Members[i].compacted(step.Revision, o, after)
 		case cluster.StepDefragment:
 			next.Members[i].defragmented(l, o, after)
 		}
@@ -204,9 +256,25 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 	return next
 }
 
-func (mm *MemberMemory) compacted(revision int64, at time.Time, after cluster.Member) {
-	mm.CompactedRevision, mm.CompactedAt = max(mm.CompactedRevision, revision), at
+// noteTry keeps since when defragmentations of a member have been tried in vain.
+func (m *Memory) noteTry(o Outcome) {
+	for i := range m.Members {
+		mm := &m.Members[i]
+		switch {
+		case mm.ID != o.Decision.Member:
+		case o.Err == nil:
+			mm.FailingSince = time.Time{}
+		case mm.FailingSince.IsZero():
+			mm.FailingSince = o.At
+		}
+	}
+}
+
+func (mm *MemberMemory) compacted(revision int64, o Outcome, after cluster.Member) {
+	mm.CompactedRevision, mm.CompactedAt = max(mm.CompactedRevision, revision), o.At
+	mm.KeptRevisions = max(0, o.Decision.Revision-mm.CompactedRevision)
 	if after.Contact == cluster.Answered {
+		mm.CompactionWon = max(0, o.InUseBefore-after.InUseBytes)
 		mm.CompactedInUse = after.InUseBytes
 	}
 }

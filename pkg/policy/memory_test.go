@@ -124,3 +124,41 @@ func TestSettle(t *testing.T) {
 		})
 	}
 }
+
+// A disarm of ours counts once, whatever the looks after it show. An alarm that
+// is still listed a second later is one that came back.
+func TestDisarmsAreCountedOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		shows bool // that it went, in the look right after it
+		then  string
+		armed bool // again
+	}{
+		{"it shows at once", true, "wait 1s; look", false},
+		{"and comes back", true, "wait 1s; alarm 1; look", true},
+		{"it does not show at once", false, "wait 900ms; look; no-alarms; wait 1s; look", false},
+		{"nobody answers meanwhile", false, "member 1 silent; member 2 silent; member 3 silent; look; no-alarms; wait 1s; member 1 answers; look", false},
+		{"it comes back before a look", false, "wait 1s; look", true},
+		{"it goes later, and comes back", false, "look; no-alarms; wait 2s; look; alarm 1; wait 1s; look", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			s.run("watch 1; members 3 100/100 of 500; alarm 1; look; wait 100ms")
+			w, at := s.watchdogs[0], s.now
+			o := policy.Outcome{At: at, Decision: w.decision, Done: w.decision.Steps, View: s.view(w)}
+			if tt.shows {
+				s.run("no-alarms")
+				o.View = s.view(w)
+			}
+			w.memory = w.memory.WithLook(s.limits, o.View).WithOutcome(s.limits, o)
+			if !tt.shows && s.look(w).Acts() {
+				t.Errorf("decided at once: %s", brief(w.decision))
+			}
+			s.run(tt.then)
+			m := w.memory
+			if m.Disarms != 1 || !m.DisarmedAt.Equal(at) || !m.ArmedSince.IsZero() && m.ArmedSince.After(at) != tt.armed || m.ArmedSince.IsZero() == tt.armed {
+				t.Errorf("%d disarms, the last at %s; armed since %s", m.Disarms, m.DisarmedAt, m.ArmedSince)
+			}
+		})
+	}
+}

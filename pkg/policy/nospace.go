@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -32,6 +33,9 @@ func (w world) nospace() Decision {
 	if w.permit() == NoPermit {
 		return wait(w.noPermit())
 	}
+	if disarmed := w.memory.DisarmedAt; disarmed.After(w.memory.ArmedSince) && w.now.Sub(disarmed) < disarmShows {
+		return wait(obstacle{NospaceArmed, 0, "the alarm was disarmed a moment ago, and that does not show on every member yet"})
+	}
 	returned := w.returned()
 	if !returned && w.allBelow() {
 		return w.disarm()
@@ -42,6 +46,9 @@ func (w world) nospace() Decision {
 	}
 	if targets := w.reducible(large); len(targets) > 0 {
 		return w.work(targets)
+	}
+	if holder := w.view.Claims.Holder; holder != "" {
+		return wait(obstacle{WaitingForClaim, w.view.Claims.HolderMember, "the claim is held by " + holder})
 	}
 	if o := w.absent(); o != nil {
 		return wait(*o)
@@ -91,7 +98,7 @@ func (w world) learns() bool {
 
 // returned reports that NOSPACE has come back after a disarm.
 func (w world) returned() bool {
-	return w.memory.Disarms > 0 && w.memory.ArmedSince.Sub(w.memory.DisarmedAt) <= disarmHolds
+	return w.memory.Disarms > 0 && !w.memory.ArmedSince.Before(w.memory.DisarmedAt) && w.memory.ArmedSince.Sub(w.memory.DisarmedAt) <= disarmHolds
 }
 
 // fullLearner returns a learner whose file has reached its quota. It cannot be
@@ -140,10 +147,16 @@ func (w world) toCompact(large []cluster.Member) (cluster.MemberID, bool) {
 // none was made through it since the alarm, or keys were deleted since.
 func (w world) compactionDue(id cluster.MemberID) bool {
 	mm := w.memory.Of(id)
-	if mm.CompactedAt.Before(w.memory.ArmedSince) || mm.CompactedAt.IsZero() {
+	if !w.compacted(mm) {
 		return true
 	}
 	return w.view.Revision() > mm.CompactedRevision && w.now.Sub(mm.CompactedAt) >= recompactAfter
+}
+
+// compacted reports that a compaction through a member has given up all history
+// since the alarm. One that came before it, or kept some, does not count.
+func (w world) compacted(mm MemberMemory) bool {
+	return !mm.CompactedAt.IsZero() && !mm.CompactedAt.Before(w.memory.ArmedSince) && mm.KeptRevisions == 0
 }
 
 // large returns the voters whose file is too large for the alarm to be
@@ -180,7 +193,7 @@ func (w world) inUseKnown(m cluster.Member) bool {
 	switch armed := w.memory.ArmedSince; {
 	case !mm.WorkedAt.IsZero() && !mm.WorkedAt.Before(armed):
 		return true
-	case !mm.CompactedAt.IsZero() && !mm.CompactedAt.Before(armed) && !before(m.Version, 3, 5, 0):
+	case w.compacted(mm) && !before(m.Version, 3, 5, 0):
 		return true
 	default:
 		return mm.InUseSince.After(mine.CompactedAt) && w.now.Sub(mm.InUseSince) >= inUseSteady
@@ -212,25 +225,25 @@ func (w world) finish() Decision {
 	if !clear {
 		return wait(w.tooLarge())
 	}
-	if wait, left := w.disarmBackoff(); left > 0 {
-		return wait
+	if w.memory.Disarms >= 2 && w.returned() {
+		if why, waits := w.disarmLater(); waits {
+			return wait(obstacle{NospaceArmed, 0, why})
+		}
 	}
 	return w.disarm()
 }
 
-// disarmBackoff returns the decision to wait after an alarm that came back more
-// than once, and how long.
-func (w world) disarmBackoff() (Decision, time.Duration) {
-	if w.memory.Disarms < 2 || !w.returned() {
-		return Decision{}, 0
+// disarmLater returns why an alarm that came back more than once is not disarmed
+// now: the tries lie further and further apart, and one watchdog makes them.
+func (w world) disarmLater() (string, bool) {
+	again := fmt.Sprintf("NOSPACE came back after %d disarms although every file is small enough. Whatever raises it has to be mended first: "+
+		"member %s checks writes against an old size of its file, as etcd 3.6 and 3.7 do after they were full and received a snapshot (restart etcd there), "+
+		"or its quota is smaller than known", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
+	if first := w.adopter(0); w.permit() == Claim && first != 0 && first != w.view.Local {
+		return again + "; the watchdog of member " + first.String() + " tries again", true
 	}
 	pause := disarmRetry[min(w.memory.Disarms-2, len(disarmRetry)-1)]
-	left := pause - w.now.Sub(w.memory.DisarmedAt)
-	return Decision{
-		Reason: NospaceArmed,
-		Detail: fmt.Sprintf("NOSPACE came back after %d disarms although every file that was looked at is small enough; "+
-			"a member that is not looked at, or a smaller quota than known, raises it. The next try is %s after the last", w.memory.Disarms, pause),
-	}, left
+	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), w.now.Sub(w.memory.DisarmedAt) < pause
 }
 
 // disarm is the last step (I7): each listed NOSPACE alarm by its own id, also

@@ -195,8 +195,12 @@ func TestOldVersions(t *testing.T) {
 		if got := brief(s.look(s.watchdogs[0])); !strings.Contains(got, "defragment 2 "+want) {
 			t.Errorf("%s: %s, want %s", version, got, want)
 		}
+		for id := range cluster.MemberID(3) {
+			s.actor(id + 1).Version = version
+		}
 		s.run("no-alarms; look")
-		if got := brief(s.watchdogs[0].decision); !strings.Contains(got, "defragment 2 [claim]") {
+		want = map[bool]string{true: "version_guard", false: "defragment 2 [claim]"}[version == "3.5.0"]
+		if got := brief(s.watchdogs[0].decision); !strings.Contains(got, want) {
 			t.Errorf("%s, and nothing is refused: %s", version, got)
 		}
 	}

@@ -25,4 +25,8 @@ const (
 	WaitingForClaim        Reason = "waiting_for_claim"
 	AnotherMembersTurn     Reason = "another_members_turn"
 	Adopted                Reason = "adopted"
+	VersionGuard           Reason = "version_guard"
+	DiskTooSmall           Reason = "disk_too_small"
+	Observing              Reason = "observing"
+	QuotaInSight           Reason = "quota_in_sight"
 )

@@ -22,7 +22,10 @@ import (
 //	member 2 90/90 of none         one member, or what changes of it: of N,
 //	                               of none, assumed, configured, learnt, real N,
 //	                               silent, answers, mismatched, learner, lost,
-//	                               gone, lag N, version V
+//	                               gone, lag N, version V, downgrade V, sick, well,
+//	                               each KiB (of one revision of history)
+//	write 100                      so many revisions; write 100 20: and 20 MiB more that live
+//	disk 1 300                     MiB free where watchdog 1's member is; unknown
 //	leader 2                       0: nobody
 //	revision 9000
 //	alarm 1                        NOSPACE of member 1; alarm 1 corrupt, alarm 1 other
@@ -43,10 +46,14 @@ import (
 //	do 1                           watchdog 1 carries out what it decided last
 //	compacted                      all look, and carry out what is a compaction alone
 //	run 5m                         all look, act and wait; shown is what changes
+//	load leak 10                   what happens as time passes, see load_test.go
+//	drive 168h                     as run, but each looks when it wants to; shown is what a
+//	                               journal would, and how often what was done
 var commands = map[string]func(*stage, []string) (string, error){
 	"members": (*stage).scriptMembers, "member": (*stage).scriptMember,
 	"watch": (*stage).scriptWatch, "limit": (*stage).scriptLimit, "alarm": (*stage).scriptAlarm,
 	"look": (*stage).scriptLook, "compacted": (*stage).scriptCompacted, "run": (*stage).scriptRun,
+	"write": (*stage).scriptWrite, "disk": (*stage).scriptDisk, "load": (*stage).scriptLoad, "drive": (*stage).scriptDrive,
 	"leader":     set(func(s *stage, ids []cluster.MemberID) { s.leader = ids[0] }),
 	"enrolled":   set(func(s *stage, ids []cluster.MemberID) { s.enrolled, s.claims.Watched = ids, ids }),
 	"books":      set(func(s *stage, ids []cluster.MemberID) { s.claims.Watched = ids }),
@@ -151,7 +158,7 @@ func (s *stage) scriptMember(args []string) (string, error) {
 	}
 	for i := 1; i < len(args); i++ {
 		arg, value := args[i], ""
-		if slices.Contains([]string{"of", "real", "lag", "version"}, arg) && i+1 < len(args) {
+		if slices.Contains([]string{"of", "real", "lag", "version", "downgrade", "each"}, arg) && i+1 < len(args) {
 			i++
 			value = args[i]
 		}
@@ -188,6 +195,13 @@ func (a *actor) change(what, value string) (err error) {
 		a.lag, err = strconv.ParseUint(value, 10, 64)
 	case "version":
 		a.Version = value
+	case "downgrade":
+		a.DowngradeTo = strings.TrimPrefix(value, "none")
+	case "each":
+		a.each, err = strconv.ParseInt(value, 10, 64)
+		a.each *= 1 << 10
+	case "sick", "well":
+		a.sick = what == "sick"
 	default:
 		err = a.resize(what)
 	}
@@ -243,6 +257,7 @@ func (s *stage) scriptLimit(args []string) (string, error) {
 	l, value := &s.limits, strings.Join(args[1:], " ")
 	durations := map[string]*time.Duration{
 		"adopt-after": &l.AdoptAfter, "unreachable-grace": &l.UnreachableGrace, "cooldown": &l.Cooldown, "stall-budget": &l.StallBudget,
+		"poll-interval": &l.PollInterval,
 	}
 	if d, ok := durations[args[0]]; ok {
 		var err error
@@ -254,6 +269,11 @@ func (s *stage) scriptLimit(args []string) (string, error) {
 		l.MoveLeader = value == "true"
 	case "immediate":
 		l.Immediate = value == "true"
+	case "observe":
+		l.Observe = value == "true"
+	case "keep-revisions":
+		_, err := fmt.Sscan(value, &l.KeepRevisions)
+		return "", err
 	case "only":
 		id, err := cluster.ParseMemberID(value)
 		l.Only = id
@@ -300,7 +320,7 @@ func (s *stage) show(w *watchdog) string {
 	}
 	var out strings.Builder
 	if words != w.shown {
-		fmt.Fprintf(&out, "%8s %s: %s\n", "+"+s.now.Sub(begin).String(), w.local, words)
+		fmt.Fprintf(&out, "%8s %s: %s\n", s.clock(), w.local, words)
 	}
 	if lasting != w.standing {
 		fmt.Fprintf(&out, "%8s %s  standing: %s\n", "", w.local, cmp.Or(lasting, "nothing"))
@@ -344,9 +364,12 @@ func (s *stage) scriptRun(args []string) (string, error) {
 		}
 		s.pass(next)
 	}
-	fmt.Fprintf(&out, "%8s %s\n", "+"+s.now.Sub(begin).String(), s.summary())
+	fmt.Fprintf(&out, "%8s %s\n", s.clock(), s.summary())
 	return out.String(), err
 }
+
+// clock is how much time has passed.
+func (s *stage) clock() string { return "+" + s.now.Sub(begin).Round(100*time.Millisecond).String() }
 
 // summary is the cluster in one line.
 func (s *stage) summary() string {

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,10 +20,11 @@ const mib = 1 << 20
 var begin = time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC)
 
 // stage is the smallest cluster that a decision can change, and the watchdogs
-// that look at it. Compaction leaves what is live, on every member, but only
-// the one that serves it tells so before the next write; defragmentation leaves
-// what is in use; NOSPACE comes back as soon as time passes while a file is over
-// its quota. Every decision made on it is held against the invariants.
+// that look at it. Compaction leaves what is live and the history that is kept,
+// on every member, but only the one that serves it tells so before the next
+// write; defragmentation leaves what is in use; NOSPACE comes back as soon as
+// time passes while a file is over its quota. Every decision made on it is held
+// against the invariants.
 type stage struct {
 	t         testing.TB
 	limits    policy.Limits
@@ -36,16 +38,19 @@ type stage struct {
 	problem   string
 	watchdogs []*watchdog
 	done      []cluster.Step
+	load      load
 }
 
 // actor is a member and what no look at it tells.
 type actor struct {
 	cluster.Member
-	live int64 // what a compaction leaves
+	live int64 // what a compaction leaves, besides the history that is kept
+	each int64 // what one revision of history takes; 0: all of it goes with any compaction
 	kept int64 // the pages in use in truth
 	real int64 // the quota that the server runs with; 0: the one that is shown
 	lag  uint64
 	lost bool // it knows no leader
+	sick bool // it answers, and every defragmentation of it fails
 }
 
 // watchdog is the watchdog of one member.
@@ -53,6 +58,7 @@ type watchdog struct {
 	local    cluster.MemberID
 	memory   policy.Memory
 	inDoubt  bool
+	disk     cluster.Disk
 	decision policy.Decision
 	shown    string // the last line about it in the transcript
 	standing string // the same of what lasts
@@ -86,7 +92,7 @@ func (s *stage) watchdog(id cluster.MemberID) *watchdog {
 // view is what a watchdog sees now.
 func (s *stage) view(w *watchdog) cluster.View {
 	local := w.local
-	v := cluster.View{At: s.now, ClusterID: 0xc, Local: local, Alarms: slices.Clone(s.alarms), Claims: s.claims, Problem: s.problem}
+	v := cluster.View{At: s.now, ClusterID: 0xc, Local: local, Alarms: slices.Clone(s.alarms), Claims: s.claims, Disk: w.disk, Problem: s.problem}
 	v.Claims.Watched = slices.Clone(s.claims.Watched)
 	v.Claims.Enrolled, v.Claims.InDoubt = slices.Contains(s.enrolled, local), w.inDoubt
 	if !s.claims.Known {
@@ -121,8 +127,17 @@ func (s *stage) look(w *watchdog) policy.Decision {
 func (s *stage) act(w *watchdog) {
 	o := policy.Outcome{Decision: w.decision, Took: max(w.decision.Expected, time.Second)}
 	for _, step := range w.decision.Steps {
-		if step.Kind == cluster.StepDefragment {
+		switch step.Kind {
+		case cluster.StepCompact:
+			o.InUseBefore = s.actor(step.Member).InUseBytes
+		case cluster.StepDefragment:
 			o.Before = s.actor(step.Member).SizeBytes
+			if s.actor(step.Member).sick {
+				o.Err = errors.New("no space left on device")
+			}
+		}
+		if o.Err != nil {
+			break
 		}
 		s.apply(step)
 		s.done = append(s.done, step)
@@ -145,7 +160,7 @@ func (s *stage) apply(step cluster.Step) {
 	switch step.Kind {
 	case cluster.StepCompact:
 		for i := range s.actors {
-			s.actors[i].kept = min(s.actors[i].kept, s.actors[i].live)
+			s.actors[i].compact(s.revision - step.Revision)
 		}
 		m.InUseBytes = m.kept
 	case cluster.StepMoveLeader:
@@ -156,8 +171,23 @@ func (s *stage) apply(step cluster.Step) {
 	s.pass(time.Second)
 }
 
+// compact takes the history away that is not kept.
+func (a *actor) compact(kept int64) { a.kept = min(a.kept, a.live+kept*a.each) }
+
+// write adds revisions, and to the live data, and lets a file grow that has no
+// free pages left.
+func (s *stage) write(revisions, live int64) {
+	s.revision += revisions
+	for i := range s.actors {
+		a := &s.actors[i]
+		a.live, a.kept = a.live+live, a.kept+live+revisions*a.each
+		a.SizeBytes, a.InUseBytes = max(a.SizeBytes, a.kept), a.kept
+	}
+}
+
 // pass lets time pass. A file over its quota meets a write meanwhile.
 func (s *stage) pass(d time.Duration) {
+	s.load.act(s, d)
 	s.now = s.now.Add(d)
 	if d <= 0 || slices.ContainsFunc(s.alarms, func(a cluster.Alarm) bool { return a.Kind == cluster.AlarmNoSpace }) {
 		return

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -34,7 +35,10 @@ func (w world) standing(d Decision) []Condition {
 	for _, m := range w.view.Members {
 		w.ofMember(m, add)
 	}
-	if !d.Acts() && d.Reason != BelowThreshold {
+	if d.Routine {
+		d = w.voluntary() // what waits goes on waiting meanwhile
+	}
+	if !d.Acts() && d.Reason != BelowThreshold && d.Reason != NearQuota { // that is told with its member
 		all = append(all, Condition{d.Reason, w.subject(d), d.Detail})
 	}
 	return tidy(all)
@@ -57,9 +61,10 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 		add(IdentityMismatch, m.ID, m.Problem)
 		return
 	case m.Contact == cluster.Silent:
-		// While somebody works, a member that does not answer is most likely the
+		// A member that stops answering while somebody works is most likely the
 		// one that is being defragmented.
-		if w.view.Claims.Holder == "" {
+		worked := !w.memory.HeldSince.IsZero() && !w.memory.Of(m.ID).SilentSince.Before(w.memory.HeldSince)
+		if !worked {
 			add(MemberUnreachable, m.ID, m.Problem)
 		}
 		return
@@ -68,6 +73,12 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 	case !m.Quota.Trusted():
 		add(QuotaAssumed, m.ID, "neither the member nor the configuration says what its quota is")
 		return
+	}
+	if f, known := faultOf(m); known {
+		add(VersionGuard, m.ID, "etcd "+m.Version+": "+f.what)
+	}
+	if left, soon := w.inSight(m); soon {
+		add(QuotaInSight, m.ID, fmt.Sprintf("at the growth of late its file will be at its quota in about %s", rough(left)))
 	}
 	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
 		add(NearQuota, m.ID, "")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -12,6 +13,11 @@ import (
 // usageStep is how finely files are told apart when the fullest goes first.
 // Watchdogs that look at different moments must come to the same order.
 const usageStep = 0.01
+
+// passedOverBefore: a turn without a claim ends this part of adopt-after before
+// the next one's begins. The watchdogs began to count at looks of their own, and
+// two must not go at once.
+const passedOverBefore = 4
 
 // work returns the decision about one of several members that need a
 // defragmentation: whose turn it is, and what is done when it is ours.
@@ -119,8 +125,12 @@ func (w world) adopter(of cluster.MemberID) cluster.MemberID {
 func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	slices.SortFunc(targets, func(a, b cluster.Member) int { return compareIDs(a.ID, b.ID) })
 	for i, m := range targets {
-		stuck := w.idle(m) >= w.limits.AdoptAfter*time.Duration(1+i)
+		patience := w.limits.AdoptAfter * time.Duration(1+i)
+		stuck := w.idle(m) >= patience
+		failing := !w.memory.Of(m.ID).FailingSince.IsZero()
 		switch {
+		case m.ID == w.view.Local && failing && w.idle(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
+			continue // the others pass over this member: its own watchdog goes behind them
 		case m.ID == w.view.Local && !w.lookedTwice():
 			return wait(obstacle{AnotherMembersTurn, m.ID, "nobody can hold the claim while writes are refused; looking a second time before this member's turn"})
 		case m.ID == w.view.Local:
@@ -130,22 +140,34 @@ func (w world) inFixedOrder(targets []cluster.Member) Decision {
 		}
 	}
 	first := targets[0]
-	if w.idle(first) < w.limits.AdoptAfter*time.Duration(2+w.rank()) || !w.lookedTwice() {
+	if !w.adopts(first) || !w.lookedTwice() {
 		return wait(obstacle{AnotherMembersTurn, first.ID, fmt.Sprintf(
 			"nobody works on member %s; this host's watchdog will, unless somebody does meanwhile", name(first))})
 	}
 	return w.defragment(first, targets, FixedOrder, true)
 }
 
-// rank is how many voters come before the local member. Without a claim it
-// keeps two watchdogs from adopting at the same moment.
-func (w world) rank() int {
-	return slices.IndexFunc(w.view.Voters(), func(m cluster.Member) bool { return m.ID == w.view.Local })
+// adopts reports that it is the local watchdog's turn to adopt a member without
+// a claim. The turns go round by rank, the number of voters that come before: each
+// is over before the next begins, so that two never adopt at the same moment,
+// also when the first one's tries fail.
+func (w world) adopts(m cluster.Member) bool {
+	voters := w.view.Voters()
+	rank := slices.IndexFunc(voters, func(v cluster.Member) bool { return v.ID == w.view.Local })
+	waited := w.idle(m) - w.limits.AdoptAfter*time.Duration(2+rank)
+	if waited < 0 {
+		return false
+	}
+	round := w.limits.AdoptAfter * time.Duration(len(voters))
+	return waited%round < w.limits.AdoptAfter-w.limits.AdoptAfter/passedOverBefore
 }
 
 // defragment returns the decision to work on one member, or why it must wait.
 func (w world) defragment(m cluster.Member, targets []cluster.Member, permit Permit, adopted bool) Decision {
 	if o := unfit(w.limits, w.now, w.view, w.memory, m.ID); o != nil {
+		return wait(*o)
+	}
+	if o := w.noRoom(m); o != nil {
 		return wait(*o)
 	}
 	if holder := w.view.Claims.Holder; permit == FixedOrder && holder != "" {
@@ -158,36 +180,64 @@ func (w world) defragment(m cluster.Member, targets []cluster.Member, permit Per
 	if revision := w.keptFrom(); revision > 0 {
 		d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepCompact, Member: m.ID, Revision: revision})
 	}
-	if m.ID == w.view.Leader() {
-		to, ok := w.successor(m, targets)
-		if ok {
-			d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepMoveLeader, Member: m.ID, To: to})
-		} else if len(w.view.Voters()) > 1 {
-			d.Risk = "the leader is worked on in place; leases cannot be renewed meanwhile, and short ones may expire"
-		}
+	inPlace := m.ID == w.view.Leader()
+	if to, ok := w.successor(m, targets); ok && inPlace {
+		d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepMoveLeader, Member: m.ID, To: to})
+		inPlace = false
 	}
-	if pauses(w.view, m.ID) {
-		d.Risk = "the cluster pauses meanwhile, since too few other voters are there"
-	}
+	d.Risk = w.risk(m, inPlace)
 	d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepDefragment, Member: m.ID})
 	return d
 }
 
-// successor is the voter that the leadership moves to: done, healthy, caught
-// up; of several the one with the most recent applied index, then the lowest id.
+// risk is what a defragmentation of a member may cost; empty: nothing but the
+// time that it takes.
+func (w world) risk(m cluster.Member, leading bool) string {
+	var risks []string
+	if leading && len(w.view.Voters()) > 1 {
+		risks = append(risks, "the leader is worked on in place; leases cannot be renewed meanwhile, and short ones may expire")
+	}
+	if f, known := faultOf(m); known {
+		risks = append(risks, fmt.Sprintf("etcd %s has a known fault: %s", m.Version, f.what))
+	}
+	if pauses(w.view, m.ID) {
+		risks = append(risks, "the cluster pauses meanwhile, since too few other voters are there")
+	}
+	return strings.Join(risks, "; ")
+}
+
+// successor is the voter that the leadership moves to: healthy and caught up,
+// and done, unless none is yet. Of several it is the one with the most recent
+// applied index, then the lowest id.
 func (w world) successor(leader cluster.Member, targets []cluster.Member) (cluster.MemberID, bool) {
 	if !w.limits.MoveLeader {
 		return 0, false
 	}
 	var best cluster.Member
 	for _, m := range w.view.Voters() {
-		busy := slices.ContainsFunc(targets, func(t cluster.Member) bool { return t.ID == m.ID })
-		if m.ID == leader.ID || busy || !CaughtUp(w.view, m.ID) {
+		if m.ID == leader.ID || !CaughtUp(w.view, m.ID) {
 			continue
 		}
-		if best.ID == 0 || m.AppliedIndex > best.AppliedIndex {
+		better := cmp.Or(compareBool(among(targets, best), among(targets, m)), cmp.Compare(m.AppliedIndex, best.AppliedIndex))
+		if best.ID == 0 || better > 0 {
 			best = m
 		}
 	}
 	return best.ID, best.ID != 0
+}
+
+func among(members []cluster.Member, m cluster.Member) bool {
+	return slices.ContainsFunc(members, func(o cluster.Member) bool { return o.ID == m.ID })
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
 }

@@ -88,7 +88,8 @@ func TestFixedOrder(t *testing.T) {
 		{"and a moment without the alarm", full + "wait 1s; no-alarms; look; alarm 1; compacted", []string{goes1, waits("1"), waits("1")}},
 		{"done: the next", full + "wait 1s; look 1; do 1; look; wait 1s", []string{waits("2"), goes2, waits("2")}},
 		{"the leader at its own turn", full + "member 1 100/100; member 2 100/100; look; wait 1s", []string{waits("3"), waits("3"), goes3}},
-		{"a leader whose turn comes first stays where it is: nobody is done", full + "leader 1; look; wait 1s", []string{goes1, waits("1"), waits("1")}},
+		{"a leader whose turn comes first moves away, though nobody is done", full + "leader 1; look; wait 1s", []string{
+			"nospace_armed 1: compact 1@5000, move-leader 1>2, defragment 1 [fixed order] urgent", waits("1"), waits("1")}},
 		{"a watchdog that has gone is passed over by the next alone", full + "watch 2 3; enrolled none; compacted; wait 2m", []string{goes2, waits("2")}},
 		{"a member that makes no progress is passed over", full + "wait 1s; member 2 512/100; look; wait 1m57s; member 2 511/100; look; wait 2s", []string{goes1, goes2, waits("2")}},
 		{"as soon as somebody has a book the others stand still", full + "watch 1 2; enrolled 2; look; wait 1s; compacted", []string{
@@ -105,7 +106,8 @@ func TestFixedOrder(t *testing.T) {
 }
 
 // Without a claim nothing but time keeps two from adopting the same member: the
-// first voter's watchdog waits for twice adopt-after, each one after it longer.
+// first voter's watchdog waits for twice adopt-after, each one after it longer, and
+// then they take turns.
 func TestFixedOrderAdoptsStaggered(t *testing.T) {
 	s := newStage(t)
 	s.run("watch 2 3; enrolled none; members 3 100/100 of 512; member 1 513/100; leader 3; alarm 1; compacted")
@@ -116,8 +118,12 @@ func TestFixedOrderAdoptsStaggered(t *testing.T) {
 	}{
 		{"5m59s", []string{"another_members_turn 1", "another_members_turn 1"}},
 		{"1s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
-		{"1m58s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
-		{"3s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "adopted 1: compact 1@5000, defragment 1 [fixed order] urgent"}},
+		{"1m29s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
+		{"29s", []string{"another_members_turn 1", "another_members_turn 1"}},
+		{"3s", []string{"another_members_turn 1", "adopted 1: compact 1@5000, defragment 1 [fixed order] urgent"}},
+		{"1m26s", []string{"another_members_turn 1", "adopted 1: compact 1@5000, defragment 1 [fixed order] urgent"}},
+		{"5s", []string{"another_members_turn 1", "another_members_turn 1"}},
+		{"2m28s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
 	} {
 		s.run("wait " + tt.wait)
 		for i, w := range s.watchdogs {

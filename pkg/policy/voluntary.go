@@ -13,10 +13,6 @@ const (
 	// behind per second, until the member's own speed is known. Spinning disks
 	// reach it; most others are faster.
 	firstGuess = 50 << 20
-	// regrown and recompactVoluntary: a compaction is not repeated until the
-	// pages in use have grown by this share of the quota since, or this long.
-	regrown            Share = 0.05
-	recompactVoluntary       = 10 * time.Minute
 )
 
 // voluntary is rules 7 to 9: nothing is refused yet, so there is a choice.
@@ -38,30 +34,7 @@ func (w world) voluntary() Decision {
 		return rest
 	}
 	w.order(targets)
-	if d, due := w.compactFirst(targets); due {
-		return d
-	}
 	return w.firstWilling(targets)
-}
-
-// compactFirst returns the decision to compact through the local member if it
-// is among those to be worked on and has not been compacted lately: only then
-// is it known what a defragmentation would win.
-func (w world) compactFirst(targets []cluster.Member) (Decision, bool) {
-	i := slices.IndexFunc(targets, func(m cluster.Member) bool { return m.ID == w.view.Local })
-	if i < 0 || w.worth(targets[i]) {
-		return Decision{}, false
-	}
-	m, mine := targets[i], w.memory.Of(w.view.Local)
-	grown := atLeast(m.InUseBytes-mine.CompactedInUse, m.Quota, regrown)
-	if !mine.CompactedAt.IsZero() && !grown && w.now.Sub(mine.CompactedAt) < recompactVoluntary {
-		return Decision{}, false
-	}
-	revision := w.keptFrom()
-	if revision <= mine.CompactedRevision {
-		return Decision{}, false
-	}
-	return w.compaction(w.urgency(m), m.ID, revision), true
 }
 
 // firstWilling returns the work on the first member in the order that nothing
@@ -72,8 +45,8 @@ func (w world) firstWilling(targets []cluster.Member) Decision {
 	for _, m := range targets {
 		if o := w.unwilling(m); o == nil {
 			willing = append(willing, m)
-		} else if first == nil {
-			first = o
+		} else if first == nil || m.ID == w.view.Local {
+			first = o // of several reasons that of this host's own member
 		}
 	}
 	if len(willing) == 0 {
@@ -84,7 +57,16 @@ func (w world) firstWilling(targets []cluster.Member) Decision {
 
 // unwilling returns why a member is better left alone for now.
 func (w world) unwilling(m cluster.Member) *obstacle {
+	if o := w.guarded(m); o != nil {
+		return o
+	}
+	if o := w.noRoom(m); o != nil {
+		return o
+	}
 	if !w.worth(m) {
+		if w.liveTooLarge(m) {
+			return &obstacle{LiveDataTooLarge, m.ID, w.futile(m)}
+		}
 		return &obstacle{NothingToReclaim, m.ID, fmt.Sprintf("a defragmentation of member %s would win %s, less than it is worth",
 			name(m), cluster.FormatBytes(m.ReclaimableBytes()))}
 	}

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -17,16 +18,16 @@ func TestVoluntary(t *testing.T) {
 	tell(t, []story{
 		{"rule 8: at defragment-at", large, work},
 		{"below it", large + "member 2 399/100", []string{"near_quota 2"}},
-		{"just worth it", large + "member 2 400/300", work},
+		{"just worth it", large + "member 2 400/300; compacted", work},
 		{"compacted first, to know whether it is", large + "member 2 400/301/100", []string{"near_quota 2: compact 2@4000"}},
 		{"then it is", large + "member 2 400/301/100; compacted", work},
 		{"then it is not", large + "member 2 400/301/301; compacted", []string{"nothing_to_reclaim 2"}},
 		{"nor a minute later", large + "member 2 400/301/301; compacted; wait 1m; revision 9000", []string{"nothing_to_reclaim 2"}},
-		{"ten minutes later it may be", large + "member 2 400/301/301; compacted; wait 10m; revision 9000", []string{"near_quota 2: compact 2@8000"}},
+		{"ten minutes later it may be", large + "member 2 400/301/301; compacted; wait 10m; revision 9000", []string{"near_quota 2: compact 2@8500"}},
 		{"but not of the same history", large + "member 2 400/301/301; compacted; wait 10m", []string{"nothing_to_reclaim 2"}},
-		{"or after 5 % of the quota were written", large + "member 2 400/301/301; compacted; revision 9000; member 2 400/326", []string{"near_quota 2: compact 2@8000"}},
-		{"no history to give up", large + "member 2 400/301/100; revision 1000", []string{"nothing_to_reclaim 2"}},
-		{"nobody but oneself is compacted for it", large + "watch 3; member 2 400/301/100", []string{"nothing_to_reclaim 2"}},
+		{"or after 5 % of the quota were written", large + "member 2 400/301/301; compacted; revision 9000; member 2 400/326", []string{"near_quota 2: compact 2@8500"}},
+		{"less history than keep-revisions is given up by half", large + "member 2 400/301/100; revision 1000", []string{"near_quota 2: compact 2@500"}},
+		{"history takes space on all members: anybody may compact", large + "watch 3; member 2 400/301/100; look; wait 2s", []string{"near_quota 2: compact 2@4000"}},
 		{"work without history to give up", large + "revision 900", []string{"near_quota 2: defragment 2 [claim]"}},
 		{"a voter is absent", large + "member 3 silent; look; wait 1h", []string{"member_unreachable 3"}},
 		{"a voter is behind", large + "member 3 lag 1001", []string{"member_catching_up 3"}},
@@ -35,8 +36,8 @@ func TestVoluntary(t *testing.T) {
 		{"somebody holds the claim", large + "holder 3", []string{"waiting_for_claim 3"}},
 		{"rule 7: at urgent-at", large + "member 2 475/100; limit window 60-300; limit stall-budget 1s", urgent},
 		{"below it", large + "member 2 474/100; limit window 60-300", []string{"outside_window 2"}},
-		{"half of min-reclaim is enough then", large + "member 2 475/425", urgent},
-		{"less is not", large + "member 2 475/426; revision 900", []string{"nothing_to_reclaim 2"}},
+		{"half of min-reclaim is enough then", large + "member 2 475/425; compacted", urgent},
+		{"less is not", large + "member 2 475/426; revision 900; compacted", []string{"nothing_to_reclaim 2"}},
 		{"in a window", large + "limit window 720-721", work},
 		{"a minute after it", large + "limit window 660-720", []string{"outside_window 2"}},
 		{"in one of several", large + "limit window 60-300; limit window 700-800", work},
@@ -61,7 +62,7 @@ func TestVoluntaryLeader(t *testing.T) {
 		{"in place in a window", large + "limit move-leader false; limit window 700-800", inPlace},
 		{"one voter has nowhere to move it to", "members 1 490/100 of 500", []string{"near_quota 1: compact 1@4000, defragment 1 [single voter] urgent"}},
 		{"the others first", large + "member 2 400/100; watch 1 2", []string{"another_members_turn 2", "near_quota 2: compact 2@4000, defragment 2 [claim]"}},
-		{"those that won't be done keep nobody waiting", large + "member 2 400/399; member 3 400/399; revision 900; watch 1", []string{"near_quota 1: move-leader 1>2, defragment 1 [claim]"}},
+		{"those that won't be done keep nobody waiting", large + "member 2 400/399; member 3 400/399; revision 900; watch 1; compacted", []string{"near_quota 1: move-leader 1>2, defragment 1 [claim]"}},
 	})
 }
 
@@ -128,5 +129,43 @@ func TestStallIsLearnt(t *testing.T) {
 	s.run("limit stall-budget 19s; look")
 	if got := brief(w.decision); got != "stall_budget 2" {
 		t.Error(got)
+	}
+}
+
+// A cooldown is counted by the clock on the wall, since a restart or a reboot
+// comes in between. However that clock is set, it lasts no longer than it does.
+func TestCooldownOverClockSteps(t *testing.T) {
+	const work = "near_quota 2: compact 2@4000, defragment 2 [claim]"
+	for name, tt := range map[string]struct {
+		script string // begins right after the work
+		ready  time.Duration
+	}{
+		"no step":                        {"", 6 * time.Hour},
+		"an hour forward":                {"wait 1h", 5 * time.Hour},
+		"an hour back":                   {"wait -1h", 6 * time.Hour},
+		"years back":                     {"wait -50000h", 6 * time.Hour},
+		"back, and later forward again":  {"wait -48h; look; wait 1h; look; wait 1h", 4 * time.Hour},
+		"a restart":                      {"wait 1h", 5 * time.Hour},
+		"a restart, and three days back": {"wait -72h", 6 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.run("watch 2; members 3 100/100 of 500; member 2 450/100; look; do 2")
+			w := s.watchdogs[0]
+			if strings.HasPrefix(name, "a restart") {
+				mm := w.memory.Of(2)
+				w.memory = policy.Memory{Members: []policy.MemberMemory{{ID: 2, WorkedAt: mm.WorkedAt, Cooldown: mm.Cooldown}}}
+			}
+			s.run(tt.script + "; member 2 450/100; look")
+			for _, at := range []struct {
+				wait time.Duration
+				want string
+			}{{0, "cooling_down 2"}, {tt.ready - time.Second, "cooling_down 2"}, {time.Second, work}} {
+				s.now = s.now.Add(at.wait)
+				if got := brief(s.look(w)); got != at.want {
+					t.Errorf("%s after the work by the clock: %s, want %s", s.now.Sub(begin), got, at.want)
+				}
+			}
+		})
 	}
 }

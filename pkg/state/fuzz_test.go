@@ -3,8 +3,6 @@ package state
 import (
 	"bytes"
 	"testing"
-
-	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
 // Whatever stands in the file, there is an error, or a record that can be
@@ -20,7 +18,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || len(text) > maxBytes/8 { // escapes and defaults make it longer
 			return
 		}
-		Restore(policy.Memory{}, first.Members)
+		ToMemory(first.Members)
 		written, err := encode(first)
 		if err != nil {
 			t.Fatal(err)

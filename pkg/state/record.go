@@ -92,8 +92,8 @@ func (r Record) check() error {
 }
 
 // FromMemory returns what is worth keeping of each member that the memory
-// knows, by id, with the names of that look and the growth of each.
-func FromMemory(mem policy.Memory, v cluster.View, growth map[cluster.MemberID]forecast.History) []Member {
+// knows, by id, with the names of that look.
+func FromMemory(mem policy.Memory, v cluster.View) []Member {
 	members := make([]Member, 0, len(mem.Members))
 	for _, mm := range mem.Members {
 		listed, _ := v.Member(mm.ID)
@@ -104,31 +104,26 @@ func FromMemory(mem policy.Memory, v cluster.View, growth map[cluster.MemberID]f
 			WonBytes:        mm.WonBytes,
 			BytesPerSecond:  mm.BytesPerSecond,
 			CooldownSeconds: mm.Cooldown.Seconds(),
-			Growth:          growth[mm.ID],
+			Growth:          mm.Growth,
 		})
 	}
 	return members
 }
 
-// Restore returns the memory with what was kept of the members, and how each has
-// grown: the reverse of FromMemory. Of a member that the memory has itself seen
-// defragmented, nothing is replaced.
-func Restore(mem policy.Memory, kept []Member) (policy.Memory, map[cluster.MemberID]forecast.History) {
-	mem.Members = slices.Clone(mem.Members)
-	growth := make(map[cluster.MemberID]forecast.History, len(kept))
+// ToMemory returns the memory of a process that begins with what an earlier one
+// has kept: the reverse of FromMemory.
+func ToMemory(kept []Member) policy.Memory {
+	var mem policy.Memory
 	for _, k := range kept {
-		id := cluster.MemberID(k.ID)
-		growth[id] = k.Growth
-		i, found := slices.BinarySearchFunc(mem.Members, id, func(mm policy.MemberMemory, id cluster.MemberID) int { return cmp.Compare(mm.ID, id) })
-		if !found {
-			mem.Members = slices.Insert(mem.Members, i, policy.MemberMemory{ID: id})
-		}
-		mm := &mem.Members[i]
-		if !mm.WorkedAt.IsZero() {
-			continue
-		}
-		mm.WorkedAt, mm.WonBytes, mm.BytesPerSecond = k.DefragmentedAt, k.WonBytes, k.BytesPerSecond
-		mm.Cooldown = time.Duration(math.Round(k.CooldownSeconds * float64(time.Second)))
+		mem.Members = append(mem.Members, policy.MemberMemory{
+			ID:             cluster.MemberID(k.ID),
+			WorkedAt:       k.DefragmentedAt,
+			WonBytes:       k.WonBytes,
+			BytesPerSecond: k.BytesPerSecond,
+			Cooldown:       time.Duration(math.Round(k.CooldownSeconds * float64(time.Second))),
+			Growth:         k.Growth,
+		})
 	}
-	return mem, growth
+	slices.SortFunc(mem.Members, func(a, b policy.MemberMemory) int { return cmp.Compare(a.ID, b.ID) })
+	return mem
 }

@@ -2,10 +2,10 @@ package state_test
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -387,40 +387,17 @@ func TestMemoryComesBack(t *testing.T) {
 	worked := policy.MemberMemory{ID: two, WorkedAt: noon, WonBytes: 7, BytesPerSecond: 0.5, Cooldown: 6*time.Hour + time.Nanosecond}
 	seen := worked // of the look before the restart: found out anew
 	seen.SizeBytes, seen.SilentSince, seen.CompactedRevision = 9, noon, 5
-	mem := policy.Memory{Members: []policy.MemberMemory{{ID: one}, seen, {ID: three}}}
+	mem := policy.Memory{Members: []policy.MemberMemory{{ID: one}, seen, {ID: three, Growth: grown(3)}}}
 	view := cluster.View{Members: []cluster.Member{{ID: one, Name: "a"}, {ID: two, Name: "b"}}}
-	growth := map[cluster.MemberID]forecast.History{three: grown(3)}
 
-	kept := state.FromMemory(mem, view, growth)
+	kept := state.FromMemory(mem, view)
 	if len(kept) != 3 || kept[0].Name != "a" || kept[1].Name != "b" || kept[2].Name != "" {
 		t.Fatalf("kept %+v", kept)
 	}
-	got, gotGrowth := state.Restore(policy.Memory{}, kept)
-	want := policy.Memory{Members: []policy.MemberMemory{{ID: one}, worked, {ID: three}}}
+	slices.Reverse(kept)
+	got := state.ToMemory(kept)
+	want := policy.Memory{Members: []policy.MemberMemory{{ID: one}, worked, {ID: three, Growth: grown(3)}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if !reflect.DeepEqual(gotGrowth, map[cluster.MemberID]forecast.History{one: {}, two: {}, three: grown(3)}) {
-		t.Errorf("growth is %+v", gotGrowth)
-	}
-}
-
-func TestRestoreKeepsWhatTheMemoryKnows(t *testing.T) {
-	later := noon.Add(time.Hour)
-	mem := policy.Memory{
-		Members: []policy.MemberMemory{{ID: 2, SizeBytes: 5}, {ID: 4, WorkedAt: later, WonBytes: 8}},
-		Disarms: 3,
-	}
-	before := fmt.Sprintf("%+v", mem)
-	got, _ := state.Restore(mem, []state.Member{{ID: 2, DefragmentedAt: noon}, {ID: 4, DefragmentedAt: noon, WonBytes: 1}, {ID: 3, WonBytes: 6}})
-	want := policy.Memory{
-		Members: []policy.MemberMemory{{ID: 2, SizeBytes: 5, WorkedAt: noon}, {ID: 3, WonBytes: 6}, {ID: 4, WorkedAt: later, WonBytes: 8}},
-		Disarms: 3,
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if after := fmt.Sprintf("%+v", mem); after != before {
-		t.Errorf("the memory was changed from %s to %s", before, after)
 	}
 }

@@ -17,27 +17,28 @@ import (
 // a context that outlives a request to stop: what has begun is never abandoned,
 // and the worker begins no further step.
 func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
-	free := maintenance.Free{Ctx: context.WithoutCancel(ctx)}
-	switch d.Permit {
-	case policy.Claim:
-		if w.Book == nil {
-			break
-		}
+	switch {
+	case w.Passive || d.Permit == policy.NoPermit:
+	case d.Permit == policy.Claim:
 		return w.underClaim(ctx, d, v)
-	case policy.FixedOrder:
-		if w.Book == nil {
-			break
-		}
-		unclaimed, err := w.Book.Unclaimed(ctx)
-		if err != nil || !unclaimed {
-			return w.refused(v, d, "somebody has come to hold tickets since the last look")
-		}
-	}
-	if d.Permit == policy.FixedOrder || d.Permit == policy.SingleVoter {
+	case !w.orderHolds(ctx, d, v):
+		return w.refused(v, d, "somebody has come to hold tickets since the last look")
+	default:
 		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
 	}
-	w.carryOut(ctx, free, d, w.previous, v)
+	w.carryOut(ctx, maintenance.Free{Ctx: context.WithoutCancel(ctx)}, d, w.previous, v)
 	return d
+}
+
+// orderHolds asks once more, right before the work, whether there is really
+// nobody who can hold the claim. On servers that refuse to let tickets be taken
+// tickets may be there; that none is busy was seen by the look.
+func (w *Watchdog) orderHolds(ctx context.Context, d policy.Decision, v cluster.View) bool {
+	if d.Permit != policy.FixedOrder || len(v.Claims.Watched) > 0 {
+		return true
+	}
+	unclaimed, err := w.Book.Unclaimed(ctx)
+	return err == nil && unclaimed
 }
 
 // refused turns a decision to act into one to wait for the claim.
@@ -84,7 +85,7 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 
 // lookUnderClaim observes while the claim is ours: nobody else holds it.
 func (w *Watchdog) lookUnderClaim(held *claim.Held, claims cluster.Claims) cluster.View {
-	v := w.Observer.Observe(held.Context(), time.Now())
+	v := w.observe(held.Context(), time.Now())
 	v.Claims = claims
 	v.Claims.Enrolled, v.Claims.Holder, v.Claims.HolderMember = true, "", 0
 	w.fold(v)
@@ -105,6 +106,9 @@ func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d po
 		w.fold(outcome.View)
 	}
 	w.memory = w.memory.WithOutcome(w.Limits, outcome)
+	if d.Routine && w.progressed {
+		w.sumUp(outcome)
+	}
 	if outcome.Err != nil && outcome.Doubt == nil && !errors.Is(outcome.Err, maintenance.ErrStopped) {
 		w.Recorder.Record(event.Event{Kind: event.WorkEnded, Reason: string(d.Reason), Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
 	}
@@ -167,11 +171,10 @@ func (w *Watchdog) doubtAll(v cluster.View) {
 }
 
 func (w *Watchdog) settleOne(ctx context.Context, v cluster.View, doubt policy.Doubt) {
-	var evidence cluster.Evidence
 	m, _ := v.Member(doubt.Member)
-	if m.Contact == cluster.Answered {
-		evidence = w.Operator.Evidence(ctx, doubt.Member)
-	}
+	// Asked also of a member that does not answer: its metrics do, while a
+	// defragmentation runs.
+	evidence := w.Operator.Evidence(ctx, doubt.Member)
 	doubt, how := doubt.Settle(w.Limits, w.DeliveryBound, v, w.memory, evidence)
 	if how == "" {
 		w.memory = w.memory.WithDoubt(doubt)

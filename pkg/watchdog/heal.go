@@ -13,6 +13,7 @@ import (
 // are reported. It reports whether the cluster
 // is healthy, and the last decision.
 func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
+	w.memory = w.Learnt
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var d policy.Decision
@@ -26,7 +27,7 @@ func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
 		switch {
 		case healthy(w.previous, d):
 			return true, d
-		case !d.Acts() && !passes(d.Reason), d.Acts() && w.Book == nil:
+		case !d.Acts() && !passes(d.Reason), d.Acts() && w.Passive:
 			return false, d
 		}
 		timer.Reset(d.Next)

@@ -20,6 +20,7 @@ func (w *Watchdog) tell(v cluster.View, d policy.Decision) {
 		}
 	}
 	standing = append(standing, conflicts(v)...)
+	standing = append(standing, stale(v)...)
 	for _, e := range w.conditions.Update(v.At, standing) {
 		w.Recorder.Record(e)
 	}
@@ -34,6 +35,7 @@ func (w *Watchdog) close(now time.Time, v cluster.View, d policy.Decision) {
 		QuotaFrom: local.Quota.Source.String(), Took: time.Since(now),
 	})
 	w.Status(sentence(v, d))
+	w.keep(v, d)
 }
 
 // nameOf returns a member's name, or nothing.
@@ -73,6 +75,28 @@ func conflicts(v cluster.View) []event.Event {
 	return differ
 }
 
+// stale returns a condition if the disk holds files of defragmentations that
+// were cut short.
+func stale(v cluster.View) []event.Event {
+	if len(v.Disk.StaleFiles) == 0 {
+		return nil
+	}
+	return []event.Event{about(v, event.StaleFiles, policy.Condition{Member: v.Local, Detail: fmt.Sprintf(
+		"%s take %s", strings.Join(v.Disk.StaleFiles, ", "), cluster.FormatBytes(v.Disk.StaleBytes))})}
+}
+
+// keep has what was learnt kept: after work, when the reason changes, and else
+// once a minute. That it can't be kept is reported once, and no reason to stop.
+func (w *Watchdog) keep(v cluster.View, d policy.Decision) {
+	if w.Keep == nil || !w.progressed && d.Reason == w.kept.reason && v.At.Sub(w.kept.at) < keepEvery {
+		return
+	}
+	w.kept = kept{v.At, d.Reason}
+	if err := w.Keep(Kept{Memory: w.memory, View: v, Decision: d}); err != nil {
+		w.failed(v, fmt.Errorf("keeping what a restart should know: %w", err))
+	}
+}
+
 // sentence is the status line: the size of the matter first, then what is done
 // about it or why nothing is.
 func sentence(v cluster.View, d policy.Decision) string {
@@ -109,6 +133,26 @@ func sentence(v cluster.View, d policy.Decision) string {
 	return b.String()
 }
 
+// sumUp tells of compactions alone: of the first at once, then of what there
+// were in an hour. Under load there are many a minute.
+func (w *Watchdog) sumUp(o policy.Outcome) {
+	m, _ := o.View.Member(o.Decision.Member)
+	r := &w.routine
+	if r.count == 0 && !r.told {
+		r.since = o.View.At
+	}
+	r.count++
+	r.won += max(0, o.InUseBefore-m.InUseBytes)
+	if r.told && o.At.Sub(r.since) < routineEvery {
+		return
+	}
+	w.Recorder.Record(event.Event{
+		Kind: event.HistoryCompacted, Job: w.job(), Member: m.ID, MemberName: m.Name, SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes,
+		QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(), Count: r.count, WonBytes: r.won, Took: o.At.Sub(r.since), Detail: o.Decision.Detail,
+	})
+	*r = routine{since: o.At, told: true}
+}
+
 // nextJob begins a piece of work and returns its id, which is unique among the
 // watchdogs of a cluster and over restarts.
 func (w *Watchdog) nextJob() string {
@@ -116,10 +160,11 @@ func (w *Watchdog) nextJob() string {
 	return w.job()
 }
 
-// job is the id of the piece of work at hand.
+// job is the id of the piece of work at hand. Its first part is the local
+// member, its second begins with the time of the process's first work.
 func (w *Watchdog) job() string {
 	if w.jobs == 0 {
 		w.jobs = int(time.Now().UnixMilli())
 	}
-	return w.previous.Local.String() + "-" + strconv.FormatInt(int64(w.jobs), 36)
+	return w.local.String() + "-" + strconv.FormatInt(int64(w.jobs), 36)
 }

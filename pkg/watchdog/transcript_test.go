@@ -134,8 +134,13 @@ func size(n int64) string { return strings.ReplaceAll(cluster.FormatBytes(n), " 
 // golden compares a transcript with the one that is kept.
 func golden(t *testing.T, name, story, got string) {
 	t.Helper()
+	compare(t, name, fmt.Sprintf(header, story)+"\n"+got)
+}
+
+// compare compares a text with the golden file of that name.
+func compare(t *testing.T, name, got string) {
+	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
-	got = fmt.Sprintf(header, story) + "\n" + got
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
@@ -152,7 +157,7 @@ func golden(t *testing.T, name, story, got string) {
 	if got == string(want) {
 		return
 	}
-	t.Errorf("the transcript is not that of %s; see its head for how to write it anew. %s", path, firstDifference(string(want), got))
+	t.Errorf("this is not what %s says; see its head for how to write it anew. %s", path, firstDifference(string(want), got))
 }
 
 func firstDifference(want, got string) string {

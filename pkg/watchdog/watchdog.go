@@ -2,7 +2,9 @@ package watchdog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
@@ -28,9 +30,13 @@ type Watchdog struct {
 	Observer       maintenance.Observer
 	Operator       maintenance.Operator
 	Worker         Worker
-	Book           *claim.Book                 // nil: a dry run, which writes nothing into etcd, tickets included
+	Book           *claim.Book
+	Passive        bool                        // nothing is written into etcd, tickets included: a dry run, or a process that only observes
 	Tickets        int                         // in a full book; for the reports
 	Rights         func(context.Context) error // asked once, when the cluster first has a quorum; its error is reported
+	Disk           func() cluster.Disk         // looks at the local member's disk; nil: nobody does
+	Learnt         policy.Memory               // what an earlier process on this host has learnt
+	Keep           func(Kept) error            // keeps what a later one should know; nil: nothing is kept
 	Recorder       event.Recorder
 	Status         func(sentence string) // what the service manager shows; called once a tick
 	Alive          maintenance.Alive
@@ -38,24 +44,52 @@ type Watchdog struct {
 	state
 }
 
+// Kept is what outlives the process: for the one after it, and for people.
+type Kept struct {
+	Memory   policy.Memory
+	View     cluster.View
+	Decision policy.Decision
+}
+
 // state is what the loop keeps between two ticks.
 type state struct {
 	memory     policy.Memory
 	conditions event.Conditions
-	previous   cluster.View // the look of the tick before
-	claimsAt   time.Time    // when the claim was read last
-	held       *claim.Held  // kept over a tick only for a doubt, or until the giving back has arrived
-	resumed    bool         // a ticket of ours was found busy, and its doubts are in memory
-	rights     bool         // they were asked for
-	enrolled   bool         // it was reported that tickets are there
-	replenish  bool         // the book is not known to be full
-	disarming  time.Time    // since when NOSPACE, which we have disarmed, was listed; zero: we have not
+	previous   cluster.View     // the look of the tick before
+	claimsAt   time.Time        // when the claim was read last
+	held       *claim.Held      // kept over a tick only for a doubt, or until the giving back has arrived
+	resumed    bool             // a ticket of ours was found busy, and its doubts are in memory
+	rights     bool             // they were asked for
+	enrolled   bool             // it was reported that tickets are there
+	replenish  bool             // the book is not known to be full
+	disarming  time.Time        // since when NOSPACE, which we have disarmed, was listed; zero: we have not
+	local      cluster.MemberID // as last seen
 	jobs       int
 	progressed bool // the work of this tick has done something, and nothing failed
+	routine    routine
+	kept       kept
 	lastError  string
 }
 
+// kept is when something was kept last, and what it was about.
+type kept struct {
+	at     time.Time
+	reason policy.Reason
+}
+
+// routine is what compactions alone have done since it was last told.
+type routine struct {
+	since time.Time // when it was last told, or when the first of these began
+	told  bool
+	count int
+	won   int64
+}
+
 const (
+	// routineEvery is how often compactions alone are told of, at most.
+	routineEvery = time.Hour
+	// keepEvery is how often what has been learnt is kept, if nothing happens.
+	keepEvery = time.Minute
 	// slack is added to the deadline of a tick before it counts as hung.
 	slack = 30 * time.Second
 	// rounds bounds the pieces of work of one claim: the member's own, a
@@ -69,6 +103,7 @@ const (
 // Run watches until ctx is done. A piece of work in flight then is finished, as
 // far as it can't be abandoned, before Run returns.
 func (w *Watchdog) Run(ctx context.Context) {
+	w.memory = w.Learnt
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -94,8 +129,8 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	w.checkRights(ctx, v)
 	d := policy.Decide(w.Limits, now, v, w.memory)
 	w.tell(v, d)
+	w.progressed = false
 	if d.Acts() && ctx.Err() == nil {
-		w.progressed = false
 		d = w.act(ctx, d, v)
 		if w.progressed {
 			d.Next = 0 // the world has changed by our doing: look again at once
@@ -111,10 +146,22 @@ func (w *Watchdog) extend(now time.Time) {
 	w.Alive.Extend(now.Add(4*w.RequestTimeout + slack))
 }
 
+// observe looks at the members, and at the disk of the local one.
+func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
+	v := w.Observer.Observe(ctx, now)
+	if w.Disk != nil {
+		v.Disk = w.Disk()
+		if v.Disk.Problem != "" {
+			w.failed(v, errors.New(v.Disk.Problem))
+		}
+	}
+	return v
+}
+
 // look observes the members and, where it matters or is due, the claim, and
 // folds both into the memory.
 func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
-	v := w.Observer.Observe(ctx, now)
+	v := w.observe(ctx, now)
 	v.Claims = w.previous.Claims
 	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
 		v.Claims = w.readClaims(ctx, v)
@@ -137,6 +184,7 @@ func (w *Watchdog) checkRights(ctx context.Context, v cluster.View) {
 
 // fold takes one look into the memory.
 func (w *Watchdog) fold(v cluster.View) {
+	w.local = v.Local
 	before := w.memory
 	w.memory = before.WithLook(w.Limits, v)
 	w.noteAlarm(before, v)
@@ -153,11 +201,8 @@ func (w *Watchdog) calm(v cluster.View) bool {
 
 // readClaims reads the claim. It needs a quorum, so it is not tried without.
 func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claims {
-	switch {
-	case v.Leader() == 0:
+	if v.Leader() == 0 {
 		return cluster.Claims{}
-	case w.Book == nil:
-		return cluster.Claims{Known: true, Enrolled: true, Watched: []cluster.MemberID{v.Local}}
 	}
 	claims, err := w.Book.Read(ctx)
 	if err != nil {
@@ -165,12 +210,26 @@ func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claim
 		return cluster.Claims{}
 	}
 	w.claimsAt, w.lastError = v.At, ""
+	if w.Passive {
+		return asIfEnrolled(claims, v.Local)
+	}
 	if claims.Enrolled && !w.enrolled {
 		w.enrolled = true
 		w.Recorder.Record(event.Event{Kind: event.Resumed, Member: v.Local, MemberName: nameOf(v, v.Local), Tickets: w.Tickets})
 	}
 	if !claims.Enrolled {
 		w.enrolled = false
+	}
+	return claims
+}
+
+// asIfEnrolled is what the claim would show if this process held tickets: what
+// a watchdog that writes nothing decides by.
+func asIfEnrolled(claims cluster.Claims, local cluster.MemberID) cluster.Claims {
+	claims.Enrolled, claims.InDoubt = true, false
+	if !slices.Contains(claims.Watched, local) {
+		claims.Watched = append(slices.Clone(claims.Watched), local)
+		slices.Sort(claims.Watched)
 	}
 	return claims
 }
@@ -189,7 +248,7 @@ func (w *Watchdog) failed(v cluster.View, err error) {
 func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 	local, _ := v.Member(v.Local)
 	writable := len(v.Alarms) == 0 && v.Leader() != 0 && local.Contact == cluster.Answered
-	if w.Book == nil || !writable || !v.Claims.Known || v.Claims.InDoubt || v.Claims.Enrolled && !w.replenish {
+	if w.Passive || !writable || !v.Claims.Known || v.Claims.InDoubt || v.Claims.Enrolled && !w.replenish {
 		return false
 	}
 	err := w.Book.Enrol(ctx, v.Local)

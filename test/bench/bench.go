@@ -112,6 +112,9 @@ func (w *Watched) Reported(event string) (int, error) {
 	return n, nil
 }
 
+// WhileHeld lets something happen while the watchdogs stand still.
+func (w *Watched) WhileHeld(do func() error) error { return watchdogs.WhileHeld(w.dogs, do) }
+
 // Close ends the watchdogs and the members and removes what they have written.
 func (w *Watched) Close() error {
 	var errs []error

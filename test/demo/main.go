@@ -107,7 +107,12 @@ func (d *demo) show(ctx context.Context) error {
 		return err
 	}
 	say("overwriting %s of keys until etcd refuses writes; %d writers go on writing all the time", cluster.FormatBytes(live), members)
-	filled, err := d.cluster.Fill(ctx, realetcd.Load{Prefix: "fill/", LiveBytes: live, ValueBytes: 16 << 10, Seed: 1})
+	say("the watchdogs are held still meanwhile: under their eyes the cluster would not get full")
+	var filled realetcd.Filled
+	err = watchdogs.WhileHeld(d.dogs, func() error {
+		filled, err = d.cluster.Fill(ctx, realetcd.Load{Prefix: "fill/", LiveBytes: live, ValueBytes: 16 << 10, Seed: 1})
+		return err
+	})
 	if err != nil {
 		return err
 	}

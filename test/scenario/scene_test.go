@@ -58,6 +58,7 @@ type scene struct {
 	*realetcd.Cluster
 	t       *testing.T
 	dogs    *watchdogs.Pack
+	held    bool // the watchdogs stand still
 	writers *realetcd.Writers
 }
 
@@ -140,26 +141,31 @@ func (s *scene) fill() {
 	s.fillWith(20 * mebibyte)
 }
 
-// fillWith fills the cluster with so much live data, and history.
+// fillWith fills the cluster with so much live data, and history. The watchdogs
+// are held meanwhile, for they would not let it happen.
 func (s *scene) fillWith(liveBytes int64) {
 	s.t.Helper()
 	load := realetcd.Load{Prefix: "data", LiveBytes: liveBytes, ValueBytes: 16 << 10, Seed: 1}
-	if _, err := s.Fill(s.t.Context(), load); err != nil {
-		s.t.Fatal(err)
-	}
+	s.unwatched(func() {
+		_, err := s.Fill(s.t.Context(), load)
+		s.must(err)
+	})
 }
 
 // unwatched does something while the watchdogs stand still, as if they were
-// all between two polls.
+// all between two polls. Within it they stand still until its end.
 func (s *scene) unwatched(do func()) {
 	s.t.Helper()
-	for _, dog := range s.dogs.Dogs {
-		s.must(dog.Suspend())
+	if s.held {
+		do()
+		return
 	}
-	do()
-	for _, dog := range s.dogs.Dogs {
-		s.must(dog.Resume())
-	}
+	s.held = true
+	s.must(watchdogs.WhileHeld(s.dogs.Dogs, func() error {
+		do()
+		return nil
+	}))
+	s.held = false
 }
 
 func (s *scene) must(err error) {

@@ -34,7 +34,7 @@ type Entry struct {
 // Watchdog is one process of the program, running or not.
 type Watchdog struct {
 	Name    string
-	Dir     string // its runtime directory, configuration and log
+	Dir     string // its runtime and state directory, configuration and log
 	LogPath string
 	binary  string
 	args    []string
@@ -97,7 +97,7 @@ func (w *Watchdog) Start() error {
 	}
 	cmd := exec.Command(w.binary, w.args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir)
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir, "STATE_DIRECTORY="+w.Dir)
 	cmd.SysProcAttr = dieWithParent()
 	w.cmd, w.ended = cmd, make(chan struct{})
 	begun := make(chan error)
@@ -182,4 +182,35 @@ func (w *Watchdog) Entries() ([]Entry, error) {
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// WhileHeld lets something happen while the watchdogs that run stand still
+// (SIGSTOP), as on hosts that have stalled, and lets them go on after it. They
+// look ahead: a cluster that fills up under their eyes does not get full.
+func WhileHeld(dogs []*Watchdog, do func() error) error {
+	var held []*Watchdog
+	var errs []error
+	for _, dog := range dogs {
+		if dog.runs() {
+			errs = append(errs, dog.Suspend())
+			held = append(held, dog)
+		}
+	}
+	errs = append(errs, do())
+	for _, dog := range held {
+		errs = append(errs, dog.Resume())
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Watchdog) runs() bool {
+	if w.cmd == nil {
+		return false
+	}
+	select {
+	case <-w.ended:
+		return false
+	default:
+		return true
+	}
 }

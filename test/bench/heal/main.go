@@ -107,15 +107,21 @@ func once(ctx context.Context, dir, binary string, line realetcd.Line) (r result
 	if err := w.Watch(ctx, binary); err != nil {
 		return result{}, err
 	}
-	return measure(ctx, w.Cluster)
+	return measure(ctx, w)
 }
 
-func measure(ctx context.Context, c *realetcd.Cluster) (result, error) {
+func measure(ctx context.Context, w *bench.Watched) (result, error) {
+	c := w.Cluster
 	writers, err := c.StartWriters(ctx, realetcd.WritersConfig{Prefix: "w/", Writers: members, Keys: 20, ValueBytes: 1 << 10, Pause: 5 * time.Millisecond})
 	if err != nil {
 		return result{}, err
 	}
-	if _, err := c.Fill(ctx, realetcd.Load{Prefix: "fill/", LiveBytes: live, ValueBytes: 16 << 10, Seed: 1}); err != nil {
+	// Under their eyes the cluster would not get full.
+	err = w.WhileHeld(func() error {
+		_, err := c.Fill(ctx, realetcd.Load{Prefix: "fill/", LiveBytes: live, ValueBytes: 16 << 10, Seed: 1})
+		return err
+	})
+	if err != nil {
 		return result{}, err
 	}
 	err = realetcd.Await(ctx, "the writers to be served again", func() (bool, string) {

@@ -34,10 +34,14 @@ type result struct {
 
 // countWork reads from the logs what was done to the cluster, and by whom.
 func (r *result) countWork(w *bench.Watched) error {
-	var err error
-	if r.compactions, err = w.Reported("compaction_completed"); err != nil {
-		return err
+	for _, event := range []string{"routine_compaction", "compaction_completed"} {
+		n, err := w.Reported(event)
+		if err != nil {
+			return err
+		}
+		r.compactions += n
 	}
+	var err error
 	if r.defragmentations, err = w.Reported("defragmentation_completed"); err != nil {
 		return err
 	}

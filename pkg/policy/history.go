@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+const (
+	// regrown and recompactAtLast: a compaction that won less than this share of
+	// the quota is not repeated until the pages in use have grown by as much
+	// since; or for so long, and until there is a little history to give up.
+	regrown         Share = 0.05
+	recompactAtLast       = 10 * time.Minute
+	// comesBack: this part of keep-revisions is a little history, with which it
+	// also begins to come back.
+	comesBack = 8
+	// stepInAfter is how long the pages in use stay too many before the next
+	// watchdog in the order of member ids compacts as well.
+	stepInAfter = time.Second
+)
+
+// compactAlone is rule 4: while nothing is refused yet, history is given up in
+// time, so that freed pages are used again and the file need not grow. It needs
+// a quorum and nothing more. History is kept as far as it fits: keep-revisions,
+// halved until the pages in use come below compact-at, or until halving wins so
+// little that history is not what takes the space.
+func (w world) compactAlone() (Decision, bool) {
+	m, over := w.mostInUse()
+	if !over || !w.myTurnToCompact(m) {
+		return Decision{}, false
+	}
+	kept, due := w.historyToKeep(m)
+	revision := w.view.Revision() - kept
+	if !due || revision <= w.memory.Of(m.ID).CompactedRevision {
+		return Decision{}, false
+	}
+	d := w.compaction(NearQuota, m.ID, revision)
+	d.Routine = true
+	d.Detail = fmt.Sprintf("the last %d revisions are kept", kept)
+	return d, true
+}
+
+// mostInUse returns the voter through which to compact: the local one if its
+// pages in use are too many, else the worst of the others. Only the member that
+// serves a compaction tells at once what it has left.
+func (w world) mostInUse() (cluster.Member, bool) {
+	var worst cluster.Member
+	for _, m := range w.view.Voters() {
+		if m.Contact != cluster.Answered || !m.Quota.Trusted() || !w.asked(m) || !atLeast(m.InUseBytes, m.Quota, w.limits.CompactAt) {
+			continue
+		}
+		if m.ID == w.view.Local {
+			return m, true
+		}
+		if m.InUseUsage() > worst.InUseUsage() {
+			worst = m
+		}
+	}
+	return worst, worst.ID != 0
+}
+
+// myTurnToCompact: one watchdog does it for all, the first in the order of
+// member ids; each further one steps in when those before it have not, and all
+// do when it is late.
+func (w world) myTurnToCompact(m cluster.Member) bool {
+	local, _ := w.view.Member(w.view.Local)
+	if local.Learner || local.Contact != cluster.Answered {
+		return false
+	}
+	if atLeast(m.InUseBytes, m.Quota, w.limits.DefragmentAt) {
+		return true
+	}
+	rank := slices.Index(w.compactors(), w.view.Local)
+	return rank >= 0 && w.now.Sub(w.memory.OverSince) >= time.Duration(rank)*stepInAfter
+}
+
+// compactors are the members whose watchdogs compact, in their order: those
+// that somebody watches, or all voters as long as that is not known.
+func (w world) compactors() []cluster.MemberID {
+	if w.view.Claims.Known && w.watched(w.view.Local) {
+		return w.view.Claims.Watched
+	}
+	var all []cluster.MemberID
+	for _, m := range w.view.Voters() {
+		all = append(all, m.ID)
+	}
+	return all
+}
+
+// historyToKeep returns how many revisions the next compaction through a member
+// keeps, and whether one is due.
+func (w world) historyToKeep(m cluster.Member) (int64, bool) {
+	last := w.memory.Of(m.ID)
+	there := w.view.Revision() - last.CompactedRevision
+	if last.CompactedAt.IsZero() {
+		return halvedBelow(w.limits.KeepRevisions, there), true
+	}
+	little := !atLeast(last.CompactionWon, m.Quota, regrown)
+	grown := atLeast(m.InUseBytes-last.CompactedInUse, m.Quota, regrown)
+	near := atLeast(m.InUseBytes, m.Quota, w.limits.DefragmentAt)
+	more := there-w.firstToKeep(m) >= w.limits.KeepRevisions/comesBack
+	again := grown || more && w.now.Sub(last.CompactedAt) >= recompactAtLast
+	switch {
+	case !again && last.KeptRevisions > 0 && atLeast(last.CompactedInUse, m.Quota, w.limits.CompactAt):
+		// Still too many: give up half of the history that is left, unless the
+		// last half was next to nothing and there is room to see it through.
+		return last.KeptRevisions / 2, !little || last.KeptRevisions == w.limits.KeepRevisions || near
+	case !again && little:
+		return 0, false
+	case grown || near:
+		return halvedBelow(w.firstToKeep(m), there), true
+	default:
+		return w.firstToKeep(m), true
+	}
+}
+
+// firstToKeep is what a compaction keeps at the first try: what fitted the last
+// time and more, so that history comes back when there is room for it; and no
+// more than the last time where history was not what took the space.
+func (w world) firstToKeep(m cluster.Member) int64 {
+	last := w.memory.Of(m.ID)
+	tight := atLeast(last.CompactedInUse, m.Quota, w.limits.CompactAt) && !atLeast(last.CompactedInUse-m.InUseBytes, m.Quota, regrown)
+	live := !atLeast(last.CompactionWon, m.Quota, regrown) || atLeast(m.InUseBytes, m.Quota, w.limits.DefragmentAt)
+	if tight && live {
+		return min(w.limits.KeepRevisions, last.KeptRevisions)
+	}
+	return min(w.limits.KeepRevisions, max(4*last.KeptRevisions, w.limits.KeepRevisions/comesBack))
+}
+
+// halvedBelow halves the history to keep until less is kept than is there: else
+// a compaction would give up nothing.
+func halvedBelow(kept, there int64) int64 {
+	for kept > 0 && kept >= there {
+		kept /= 2
+	}
+	return kept
+}
