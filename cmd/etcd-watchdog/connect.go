@@ -46,8 +46,7 @@ func (c *connection) apply(cmd *cobra.Command, opts *etcd.Options) error {
 	}
 	set := func(name string) bool { return cmd.Flags().Changed(name) }
 	if set("endpoints") {
-		first, _, _ := strings.Cut(c.endpoints, ",")
-		opts.Endpoint = withScheme(first)
+		opts.Endpoint, _, _ = strings.Cut(c.endpoints, ",")
 	}
 	for _, to := range []struct {
 		name string
@@ -67,6 +66,7 @@ func (c *connection) apply(cmd *cobra.Command, opts *etcd.Options) error {
 	if set("command-timeout") {
 		opts.RequestTimeout = c.commandTimeout
 	}
+	opts.Endpoint = withScheme(*opts)
 	return c.credentials(set, opts)
 }
 
@@ -106,10 +106,15 @@ func (c *connection) fromEnvironment(cmd *cobra.Command) error {
 	return nil
 }
 
-// withScheme completes host:port, which etcdctl accepts, to a URL.
-func withScheme(endpoint string) string {
-	if strings.Contains(endpoint, "://") {
-		return endpoint
+// withScheme completes host:port, which etcdctl accepts, to a URL as etcdctl
+// does: with TLS as soon as anything of TLS is set.
+func withScheme(opts etcd.Options) string {
+	switch {
+	case strings.Contains(opts.Endpoint, "://"):
+		return opts.Endpoint
+	case opts.CACert != "" || opts.Cert != "" || opts.InsecureSkipVerify:
+		return "https://" + opts.Endpoint
+	default:
+		return "http://" + opts.Endpoint
 	}
-	return "http://" + endpoint
 }

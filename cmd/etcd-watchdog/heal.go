@@ -79,8 +79,10 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 	defer p.cluster.Close()
 	p.readState()
 	p.lookAtDisk(c.Disk.DataDir)
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes away must not end the work
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process
 	return p.healOnce(ctx, f.within)
 }
 

@@ -106,9 +106,10 @@ func (w Worker) Run(ctx context.Context, permit Permit, d policy.Decision, mem p
 		err := k.before(ctx, step)
 		if err == nil {
 			err = k.do(ctx, step)
+			k.outcome.StepFailed = err != nil && k.outcome.Doubt == nil && !errors.Is(err, ErrStopped)
 		}
 		if err != nil {
-			k.outcome.Err = fmt.Errorf("%s: %w", step, err)
+			k.outcome.Err = err
 			break
 		}
 		k.outcome.Done = append(k.outcome.Done, step)

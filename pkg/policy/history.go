@@ -29,7 +29,7 @@ const (
 // little that history is not what takes the space.
 func (w world) compactAlone() (Decision, bool) {
 	m, over := w.mostInUse()
-	if !over || !w.myTurnToCompact(m) {
+	if !over || !w.myTurnToCompact(m) || w.failedLately(m.ID) != nil {
 		return Decision{}, false
 	}
 	kept, due := w.historyToKeep(m)

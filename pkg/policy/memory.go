@@ -38,6 +38,7 @@ type MemberMemory struct {
 	SizeBytes      int64     // at the last look
 	InUseBytes     int64
 	InUseSince     time.Time // since when InUseBytes has not fallen
+	ShrankAt       time.Time // when the file was last seen smaller than before
 
 	CompactedRevision int64 // what a physical compaction through this member has reached
 	CompactedAt       time.Time
@@ -45,6 +46,8 @@ type MemberMemory struct {
 	CompactionWon     int64 // by how much they fell, in bytes
 	KeptRevisions     int64 // the history that it kept
 
+	FailedAt       time.Time // when etcd last failed a step of ours on it; zero: the last one succeeded
+	Failures       int       // in a row
 	FailingSince   time.Time // since when our tries to defragment it have failed; zero: the last one did not
 	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
 	WonBytes       int64     // what it won
@@ -70,6 +73,7 @@ type Outcome struct {
 	InUseBefore int64          // pages in use before the compaction, in bytes
 	Doubt       *Doubt         // the defragmentation's outcome is unknown
 	Err         error          // what ended the work early; nil: every step was done
+	StepFailed  bool           // it was a step that failed, and not what comes before one
 }
 
 const (
@@ -216,6 +220,9 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 	}
 	mm.Growth = mm.Growth.Add(forecast.Sample{At: v.At, SizeBytes: member.SizeBytes, InUseBytes: member.InUseBytes})
 	shrank := member.SizeBytes < mm.SizeBytes
+	if shrank {
+		mm.ShrankAt = v.At
+	}
 	mm.SizeBytes, mm.InUseBytes = member.SizeBytes, member.InUseBytes
 	switch {
 	case !needsWork(l, member, quotaOf(member, v, next)):
@@ -236,6 +243,7 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 	if o.Decision.Has(cluster.StepDefragment) {
 		next.noteTry(o)
 	}
+	next.noteFailure(o)
 	for _, step := range o.Done {
 		i := slices.IndexFunc(next.Members, func(mm MemberMemory) bool { return mm.ID == step.Member })
 		if i < 0 {
@@ -254,6 +262,20 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 		slices.SortFunc(next.Doubts, func(a, b Doubt) int { return compareIDs(a.Member, b.Member) })
 	}
 	return next
+}
+
+// noteFailure keeps how often in a row etcd has failed our steps on a member.
+func (m *Memory) noteFailure(o Outcome) {
+	for i := range m.Members {
+		mm := &m.Members[i]
+		switch {
+		case mm.ID != o.Decision.Member || o.Decision.Has(cluster.StepDisarm):
+		case o.StepFailed:
+			mm.FailedAt, mm.Failures = o.At, mm.Failures+1
+		case o.Err == nil:
+			mm.FailedAt, mm.Failures = time.Time{}, 0
+		}
+	}
 }
 
 // noteTry keeps since when defragmentations of a member have been tried in vain.

@@ -147,6 +147,9 @@ func (w world) toCompact(large []cluster.Member) (cluster.MemberID, bool) {
 // none was made through it since the alarm, or keys were deleted since.
 func (w world) compactionDue(id cluster.MemberID) bool {
 	mm := w.memory.Of(id)
+	if w.failedLately(id) != nil {
+		return false
+	}
 	if !w.compacted(mm) {
 		return true
 	}
@@ -164,7 +167,7 @@ func (w world) compacted(mm MemberMemory) bool {
 func (w world) large(returned bool) []cluster.Member {
 	var large []cluster.Member
 	for _, m := range w.present() {
-		if m.Contact == cluster.Answered && w.asked(m) && (returned || atLeast(m.SizeBytes, w.quota(m), w.limits.DisarmBelow)) {
+		if m.Contact == cluster.Answered && (returned || atLeast(m.SizeBytes, w.quota(m), w.limits.DisarmBelow)) {
 			large = append(large, m)
 		}
 	}
@@ -190,14 +193,22 @@ func (w world) reducible(large []cluster.Member) []cluster.Member {
 // and before 3.5 not even that one does.
 func (w world) inUseKnown(m cluster.Member) bool {
 	mm, mine := w.memory.Of(m.ID), w.memory.Of(w.view.Local)
-	switch armed := w.memory.ArmedSince; {
-	case !mm.WorkedAt.IsZero() && !mm.WorkedAt.Before(armed):
+	switch {
+	case w.proven(m):
 		return true
 	case w.compacted(mm) && !before(m.Version, 3, 5, 0):
 		return true
 	default:
 		return mm.InUseSince.After(mine.CompactedAt) && w.now.Sub(mm.InUseSince) >= inUseSteady
 	}
+}
+
+// proven reports that a defragmentation since the alarm has shown what the live
+// data of a member take: ours, or one that was seen by the file that shrank.
+func (w world) proven(m cluster.Member) bool {
+	mm, armed := w.memory.Of(m.ID), w.memory.ArmedSince
+	since := func(t time.Time) bool { return !t.IsZero() && !t.Before(armed) }
+	return since(mm.WorkedAt) || since(mm.ShrankAt)
 }
 
 // absent returns the voter, not excused, that is not there to be judged.
@@ -219,10 +230,23 @@ func (w world) absent() *obstacle {
 // room, else say that the data are too large.
 func (w world) finish() Decision {
 	clear := true
+	var unproven []cluster.Member
 	for _, m := range w.present() {
-		clear = clear && clearOfQuota(m, w.quota(m))
+		if clearOfQuota(m, w.quota(m)) {
+			continue
+		}
+		clear = false
+		// What is watched by another watchdog is for that one to prove.
+		if !w.proven(m) && (m.ID == w.view.Local || !w.watched(m.ID)) {
+			unproven = append(unproven, m)
+		}
 	}
-	if !clear {
+	switch {
+	case len(unproven) > 0:
+		// As long as a snapshot is being read, the pages that a compaction frees
+		// count as in use. Only a defragmentation proves that data are live.
+		return w.work(unproven)
+	case !clear:
 		return wait(w.tooLarge())
 	}
 	if w.memory.Disarms >= 2 && w.returned() {

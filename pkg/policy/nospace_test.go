@@ -67,7 +67,7 @@ func TestAbsentMembers(t *testing.T) {
 func TestFutility(t *testing.T) {
 	disarm := []string{"nospace_armed 1: disarm 1 [claim] urgent"}
 	tooLarge := []string{"live_data_too_large 1"}
-	const looked = "; alarm 1; compacted; wait 5s; look; wait 5s"
+	const looked = "; alarm 1; compacted; proven; wait 5s; look; wait 5s"
 	tell(t, []story{
 		{"97 % of the quota", "members 3 497/497 of 512" + looked, tooLarge},
 		{"16 MiB below it", "members 3 496/496 of 512" + looked, disarm},
@@ -75,15 +75,15 @@ func TestFutility(t *testing.T) {
 		{"a large quota: less than that", "members 3 9801/9801 of 10000" + looked, tooLarge},
 		{"a small quota: a quarter below it", "limit only 1; members 3 59/59 of 64" + looked, tooLarge},
 		{"the one that is too large is named", "members 3 100/100 of 512; member 2 505/505" + looked, []string{"live_data_too_large 2"}},
-		{"a hundredth of the quota is worth it", "watch 2; members 3 505/499 of 512; alarm 1; compacted; wait 5s; look; wait 5s", []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
-		{"less is not", "watch 2; members 3 505/500 of 512; alarm 1; compacted; wait 5s; look; wait 5s", []string{"live_data_too_large 2"}},
-		{"of an assumed quota it is said that it is one", "members 3 8193/4000 of 2048 assumed; member 1 4000/4000; member 2 4000/4000; member 3 4000/4000; alarm 1; compacted; wait 10s", []string{"quota_assumed 1"}},
+		{"a hundredth of the quota is worth it", "watch 2; members 3 505/499 of 512; alarm 1; compacted; proven; wait 5s; look; wait 5s", []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
+		{"less is not", "watch 2; members 3 505/500 of 512; alarm 1; compacted; proven; wait 5s; look; wait 5s", []string{"live_data_too_large 2"}},
+		{"of an assumed quota it is said that it is one", "members 3 8193/4000 of 2048 assumed; member 1 4000/4000; member 2 4000/4000; member 3 4000/4000; alarm 1; compacted; proven; wait 10s", []string{"quota_assumed 1"}},
 	})
 }
 
 func TestFutilityTellsWhatHelps(t *testing.T) {
 	s := newStage(t)
-	s.run("watch 1; members 3 497/497 of 512; alarm 1; compacted; wait 10s")
+	s.run("watch 1; members 3 497/497 of 512; alarm 1; compacted; proven; wait 10s")
 	d := s.look(s.watchdogs[0])
 	// 497 MiB − 90 % of 512 MiB are 36.2 MiB; 497 MiB are 60 % of 828 MiB.
 	for _, want := range []string{"m1 (1)", "497 MiB", "512 MiB", "delete 36.2 MiB", "--quota-backend-bytes to 828 MiB"} {

@@ -61,7 +61,14 @@ var commands = map[string]func(*stage, []string) (string, error){
 	"no-alarms":  set(func(s *stage, _ []cluster.MemberID) { s.alarms = nil }),
 	"indoubt":    set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).inDoubt = true }),
 	"no-indoubt": set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).inDoubt = false }),
-	"do":         set(func(s *stage, ids []cluster.MemberID) { s.act(s.watchdog(ids[0])) }),
+	"proven": set(func(s *stage, _ []cluster.MemberID) { // everybody saw every file shrink a little
+		for _, w := range s.watchdogs {
+			for i := range w.memory.Members {
+				w.memory.Members[i].ShrankAt = s.now
+			}
+		}
+	}),
+	"do": set(func(s *stage, ids []cluster.MemberID) { s.act(s.watchdog(ids[0])) }),
 	"doubt": set(func(s *stage, ids []cluster.MemberID) {
 		w := s.watchdog(ids[0])
 		w.memory = w.memory.WithDoubt(policy.Doubt{Member: ids[1], Closed: s.now, Cause: "the connection was lost"})

@@ -56,6 +56,9 @@ func (w world) order(targets []cluster.Member) {
 // does not do it is adopted.
 func (w world) inTurn(targets []cluster.Member) Decision {
 	w.order(targets)
+	if asked := w.askedOf(targets); len(asked) > 0 {
+		targets = asked // the claim keeps the others from being worked on meanwhile
+	}
 	var skipped *cluster.Member
 	for i, m := range targets {
 		switch {
@@ -167,7 +170,13 @@ func (w world) defragment(m cluster.Member, targets []cluster.Member, permit Per
 	if o := unfit(w.limits, w.now, w.view, w.memory, m.ID); o != nil {
 		return wait(*o)
 	}
+	if !w.asked(m) {
+		return wait(obstacle{AnotherMembersTurn, m.ID, fmt.Sprintf("member %s comes first, and work on it was not asked for", name(m))})
+	}
 	if o := w.noRoom(m); o != nil {
+		return wait(*o)
+	}
+	if o := w.failedLately(m.ID); o != nil {
 		return wait(*o)
 	}
 	if holder := w.view.Claims.Holder; permit == FixedOrder && holder != "" {

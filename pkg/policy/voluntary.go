@@ -63,6 +63,9 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 	if o := w.noRoom(m); o != nil {
 		return o
 	}
+	if o := w.failedLately(m.ID); o != nil {
+		return o
+	}
 	if !w.worth(m) {
 		if w.liveTooLarge(m) {
 			return &obstacle{LiveDataTooLarge, m.ID, w.futile(m)}
@@ -118,6 +121,10 @@ func (w world) inWindow() bool {
 // asked reports that a member is among those to be worked on at all.
 func (w world) asked(m cluster.Member) bool {
 	return w.limits.Only == 0 || w.limits.Only == m.ID
+}
+
+func (w world) askedOf(members []cluster.Member) []cluster.Member {
+	return slices.DeleteFunc(slices.Clone(members), func(m cluster.Member) bool { return !w.asked(m) })
 }
 
 // urgent reports that work on a member does not wait for a better time.

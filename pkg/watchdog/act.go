@@ -45,6 +45,7 @@ func (w *Watchdog) orderHolds(ctx context.Context, d policy.Decision, v cluster.
 func (w *Watchdog) refused(v cluster.View, d policy.Decision, detail string) policy.Decision {
 	d.Reason, d.Detail, d.Steps = policy.WaitingForClaim, detail, nil
 	d.Standing = append(d.Standing, policy.Condition{Reason: d.Reason, Detail: detail})
+	w.refusal = detail
 	w.tell(v, d)
 	return d
 }
@@ -60,7 +61,7 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 	case err != nil:
 		return w.refused(v, d, fmt.Sprintf("the claim could not be taken: %v", err))
 	}
-	w.replenish = true
+	w.replenish, w.refusal = true, ""
 	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
 	took, target := time.Now(), d.Member
 	for range rounds {
@@ -109,7 +110,7 @@ func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d po
 	if d.Routine && w.progressed {
 		w.sumUp(outcome)
 	}
-	if outcome.Err != nil && outcome.Doubt == nil && !errors.Is(outcome.Err, maintenance.ErrStopped) {
+	if outcome.Err != nil && outcome.Doubt == nil && !outcome.StepFailed && !errors.Is(outcome.Err, maintenance.ErrStopped) {
 		w.Recorder.Record(event.Event{Kind: event.WorkEnded, Reason: string(d.Reason), Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
 	}
 	if errors.Is(outcome.Err, claim.ErrLost) {
@@ -152,7 +153,7 @@ func (w *Watchdog) settle(ctx context.Context, v cluster.View) bool {
 		return false
 	}
 	if err := w.Book.ReleaseDoubtful(ctx); err != nil {
-		w.failed(v, fmt.Errorf("giving an earlier claim of this host back: %w", err))
+		w.failed(v, "release", fmt.Errorf("giving an earlier claim of this host back: %w", err))
 		return false
 	}
 	w.resumed = false

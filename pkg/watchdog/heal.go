@@ -27,7 +27,7 @@ func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
 		switch {
 		case healthy(w.previous, d):
 			return true, d
-		case !d.Acts() && !passes(d.Reason), d.Acts() && w.Passive:
+		case !d.Acts() && !passes(w.previous, d.Reason), d.Acts() && w.Passive:
 			return false, d
 		}
 		timer.Reset(d.Next)
@@ -41,8 +41,15 @@ func healthy(v cluster.View, d policy.Decision) bool {
 
 // passes reports that a reason to wait goes away by itself, or by what other
 // watchdogs do, within a pass.
-func passes(r policy.Reason) bool {
+func passes(v cluster.View, r policy.Reason) bool {
 	switch r {
+	case policy.MemberUnreachable:
+		// Under NOSPACE the others are healed without it, once it has been absent
+		// for unreachable-grace.
+		local, _ := v.Member(v.Local)
+		return v.Alarmed(cluster.AlarmNoSpace) && v.Leader() != 0 && local.Contact == cluster.Answered
+	case policy.CoolingDown:
+		return v.Alarmed(cluster.AlarmNoSpace)
 	case policy.WaitingForClaim, policy.AnotherMembersTurn, policy.MemberCatchingUp,
 		policy.DefragmentationUnknown, policy.NospaceArmed:
 		return true

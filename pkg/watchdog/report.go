@@ -93,8 +93,10 @@ func (w *Watchdog) keep(v cluster.View, d policy.Decision) {
 	}
 	w.kept = kept{v.At, d.Reason}
 	if err := w.Keep(Kept{Memory: w.memory, View: v, Decision: d}); err != nil {
-		w.failed(v, fmt.Errorf("keeping what a restart should know: %w", err))
+		w.failed(v, "state", fmt.Errorf("keeping what a restart should know: %w", err))
+		return
 	}
+	delete(w.errors, "state")
 }
 
 // sentence is the status line: the size of the matter first, then what is done

@@ -65,10 +65,11 @@ type state struct {
 	disarming  time.Time        // since when NOSPACE, which we have disarmed, was listed; zero: we have not
 	local      cluster.MemberID // as last seen
 	jobs       int
-	progressed bool // the work of this tick has done something, and nothing failed
+	refusal    string // why the claim could not be taken at the last try; empty: it could
+	progressed bool   // the work of this tick has done something, and nothing failed
 	routine    routine
 	kept       kept
-	lastError  string
+	errors     map[string]string // by source: what was reported and has not been mended since
 }
 
 // kept is when something was kept last, and what it was about.
@@ -128,6 +129,11 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	}
 	w.checkRights(ctx, v)
 	d := policy.Decide(w.Limits, now, v, w.memory)
+	if w.refusal != "" && d.Permit == policy.Claim && d.Acts() {
+		// The claim was refused at the last look; whether it still is, is known
+		// only when it is tried. Until then that condition goes on.
+		d.Standing = append(d.Standing, policy.Condition{Reason: policy.WaitingForClaim, Detail: w.refusal})
+	}
 	w.tell(v, d)
 	w.progressed = false
 	if d.Acts() && ctx.Err() == nil {
@@ -152,7 +158,9 @@ func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
 	if w.Disk != nil {
 		v.Disk = w.Disk()
 		if v.Disk.Problem != "" {
-			w.failed(v, errors.New(v.Disk.Problem))
+			w.failed(v, "disk", errors.New(v.Disk.Problem))
+		} else {
+			delete(w.errors, "disk")
 		}
 	}
 	return v
@@ -206,10 +214,11 @@ func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claim
 	}
 	claims, err := w.Book.Read(ctx)
 	if err != nil {
-		w.failed(v, fmt.Errorf("reading the claim from etcd: %w", err))
+		w.failed(v, "claim", fmt.Errorf("reading the claim from etcd: %w", err))
 		return cluster.Claims{}
 	}
-	w.claimsAt, w.lastError = v.At, ""
+	w.claimsAt = v.At
+	delete(w.errors, "claim")
 	if w.Passive {
 		return asIfEnrolled(claims, v.Local)
 	}
@@ -234,13 +243,24 @@ func asIfEnrolled(claims cluster.Claims, local cluster.MemberID) cluster.Claims 
 	return claims
 }
 
-// failed reports an error that is no fact about the cluster, once per error.
-func (w *Watchdog) failed(v cluster.View, err error) {
-	if err.Error() == w.lastError {
-		return
+// failed reports an error that is no fact about the cluster: once, until its
+// source has another one, or none.
+func (w *Watchdog) failed(v cluster.View, source string, err error) {
+	if w.news(source, err) {
+		w.Recorder.Record(event.Event{Kind: event.PollFailed, Member: v.Local, Error: err.Error()})
 	}
-	w.lastError = err.Error()
-	w.Recorder.Record(event.Event{Kind: event.PollFailed, Member: v.Local, Error: err.Error()})
+}
+
+// news reports that the error of a source is another one than was reported.
+func (w *Watchdog) news(source string, err error) bool {
+	if w.errors[source] == err.Error() {
+		return false
+	}
+	if w.errors == nil {
+		w.errors = map[string]string{}
+	}
+	w.errors[source] = err.Error()
+	return true
 }
 
 // enrol puts the tickets that are missing from the book as soon as etcd accepts
@@ -254,8 +274,7 @@ func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 	err := w.Book.Enrol(ctx, v.Local)
 	e := event.Event{Kind: event.Enrolled, Member: v.Local, MemberName: local.Name, Tickets: w.Tickets}
 	if err != nil {
-		if err.Error() != w.lastError {
-			w.lastError = err.Error()
+		if w.news("enrol", err) {
 			e.Kind, e.Error = event.EnrolFailed, err.Error()
 			w.Recorder.Record(e)
 		}
@@ -264,6 +283,7 @@ func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 	if !w.enrolled {
 		w.Recorder.Record(e)
 	}
+	delete(w.errors, "enrol")
 	w.enrolled, w.replenish = true, false
 	return true
 }

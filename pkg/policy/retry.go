@@ -1,0 +1,27 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+)
+
+// failRetry is how long to leave a member alone after etcd has failed a step of
+// ours on it, once, twice and so on. A disk that is full or a right that is
+// missing does not mend itself within a poll, and each try has its price.
+var failRetry = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// failedLately returns why a member is left alone after a step that failed.
+func (w world) failedLately(id cluster.MemberID) *obstacle {
+	mm := w.memory.Of(id)
+	if mm.FailedAt.IsZero() || mm.Failures == 0 {
+		return nil
+	}
+	pause := failRetry[min(mm.Failures, len(failRetry))-1]
+	if w.now.Sub(mm.FailedAt) >= pause || w.now.Before(mm.FailedAt) {
+		return nil
+	}
+	m, _ := w.view.Member(id)
+	return &obstacle{CoolingDown, id, fmt.Sprintf("the last step on member %s failed, %d in a row; it is tried again %s after that", name(m), mm.Failures, pause)}
+}
