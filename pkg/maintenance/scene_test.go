@@ -37,6 +37,8 @@ type scene struct {
 	work   context.Context
 
 	slow     int // so many looks from now on take longer than a prompt one
+	late     int // so many looks after a compaction show as much in use as before
+	routine  bool
 	pretends cluster.StepKind
 	on       func(deed) // called right before each deed
 	after    func(deed) // called right after each step
@@ -52,6 +54,12 @@ type deed struct {
 // play acts on a scene: 512 MiB each, of which 64 MiB are live, led by member 1.
 func play(t *testing.T, act func(*scene)) {
 	t.Helper()
+	playAfter(t, func(c *etcdtest.Cluster) error { return c.Fill(t.Context(), 1, mib) }, act)
+}
+
+// playAfter is play on a cluster to which something else has happened.
+func playAfter(t *testing.T, before func(*etcdtest.Cluster) error, act func(*scene)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{T: t, etcd: etcdtest.New(etcdtest.DefaultConfig(3)), on: func(deed) {}, after: func(deed) {}, expected: time.Second}
 		s.options = maintenance.Options{RequestTimeout: 5 * time.Second, CompactTimeout: time.Minute, DefragmentTimeout: 10 * time.Minute}
@@ -59,7 +67,7 @@ func play(t *testing.T, act func(*scene)) {
 		s.work, s.stop = context.WithCancel(context.Background())
 		defer s.stop()
 		defer s.lose(nil)
-		if err := s.etcd.Fill(t.Context(), 1, mib); err != nil {
+		if err := before(s.etcd); err != nil {
 			t.Fatal(err)
 		}
 		act(s)
@@ -79,7 +87,14 @@ func (s *scene) Observe(ctx context.Context, now time.Time) cluster.View {
 		s.slow--
 		time.Sleep(1100 * time.Millisecond)
 	}
-	return s.observer().Observe(ctx, now)
+	v := s.observer().Observe(ctx, now)
+	if s.late > 0 && slices.Contains(s.sent(), "compact") {
+		s.late--
+		for i := range v.Members {
+			v.Members[i].InUseBytes = v.Members[i].SizeBytes
+		}
+	}
+	return v
 }
 
 func (s *scene) observer() *etcdtest.Observer { return s.etcd.Observer(1) }
@@ -129,7 +144,7 @@ func (s *scene) run(steps ...cluster.Step) policy.Outcome {
 		Observer: s, Operator: s, Recorder: &s.journal, Alive: s,
 		Limits: policy.DefaultLimits(), Options: s.options,
 	}
-	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected}
+	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected, Routine: s.routine}
 	look := s.observer().Observe(s.Context(), time.Now())
 	mem := policy.Memory{}.WithLook(w.Limits, look)
 	return w.Run(s.work, s, d, mem, "job-1", look)

@@ -49,7 +49,7 @@ func (k *work) compact(step cluster.Step) error {
 	}
 	err := k.Operator.Do(k.permit.Context(), step)
 	if err == nil {
-		k.look(k.permit.Context())
+		k.freed(step.Member)
 	}
 	e = k.event(event.CompactionCompleted, step.Member)
 	e.Revision, e.Took, e.WonBytes = step.Revision, time.Since(begin), max(0, k.outcome.InUseBefore-e.InUseBytes)
@@ -61,6 +61,21 @@ func (k *work) compact(step cluster.Step) error {
 	}
 	k.Recorder.Record(e)
 	return err
+}
+
+// freed looks at what a compaction has left in use. While somebody reads, the
+// server counts the pages that were freed last only with one of its next commits,
+// which under load come every 100 ms. So a look that finds nothing freed is not
+// believed at once, or more history would be given up; unless there is no time.
+func (k *work) freed(id cluster.MemberID) {
+	m, _ := k.look(k.permit.Context()).Member(id)
+	late := m.InUseUsage() >= float64(k.Limits.DefragmentAt)
+	if !k.decision.Routine || late || m.InUseBytes < k.outcome.InUseBefore {
+		return
+	}
+	if pause(k.permit.Context(), policy.LooksApart) == nil {
+		k.look(k.permit.Context())
+	}
 }
 
 // moveLeader moves the leadership and waits until the cluster agrees on it.
