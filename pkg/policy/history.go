@@ -14,6 +14,8 @@ const (
 	// since; or for so long, and until there is a little history to give up.
 	regrown         Share = 0.05
 	recompactAtLast       = 10 * time.Minute
+	// roomDivide: where little room was left, that part of it is growth enough.
+	roomDivide = 4
 	// comesBack: this part of keep-revisions is a little history, with which it
 	// also begins to come back.
 	comesBack = 8
@@ -99,7 +101,7 @@ func (w world) historyToKeep(m cluster.Member) (int64, bool) {
 		return halvedBelow(w.limits.KeepRevisions, there), true
 	}
 	little := !atLeast(last.CompactionWon, m.Quota, regrown)
-	grown := atLeast(m.InUseBytes-last.CompactedInUse, m.Quota, regrown)
+	grown := w.grown(m, last)
 	near := atLeast(m.InUseBytes, m.Quota, w.limits.DefragmentAt)
 	more := there-w.firstToKeep(m) >= w.limits.KeepRevisions/comesBack
 	again := grown || more && w.now.Sub(last.CompactedAt) >= recompactAtLast
@@ -115,6 +117,14 @@ func (w world) historyToKeep(m cluster.Member) (int64, bool) {
 	default:
 		return w.firstToKeep(m), true
 	}
+}
+
+// grown reports that the pages in use of a member have grown since the last
+// compaction by as much as makes another one worth while: that share of the
+// quota, or a quarter of the room that there was, if that is less.
+func (w world) grown(m cluster.Member, last MemberMemory) bool {
+	room := Share(float64(max(0, m.Quota.Bytes-last.CompactedInUse)) / float64(m.Quota.Bytes))
+	return m.InUseBytes > last.CompactedInUse && atLeast(m.InUseBytes-last.CompactedInUse, m.Quota, min(regrown, room/roomDivide))
 }
 
 // firstToKeep is what a compaction keeps at the first try: what fitted the last

@@ -291,7 +291,8 @@ func (j judge) routine(m cluster.Member) {
 		j.require(kept == j.l.KeepRevisions || kept < j.l.KeepRevisions && 2*kept+1 >= j.v.Revision(), "I4: the first compaction gives up history that it need not")
 		return
 	}
-	grown := policy.Share(float64(m.InUseBytes-mm.CompactedInUse)/float64(m.Quota.Bytes)) >= 0.05
+	room := policy.Share(1 - float64(mm.CompactedInUse)/float64(m.Quota.Bytes))
+	grown := policy.Share(float64(m.InUseBytes-mm.CompactedInUse)/float64(m.Quota.Bytes)) >= min(0.05, max(0, room/4))
 	if grown || j.now.Sub(mm.CompactedAt) >= 10*time.Minute {
 		return
 	}
