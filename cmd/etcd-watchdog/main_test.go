@@ -21,6 +21,7 @@ func TestStories(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RUNTIME_DIRECTORY", env.WorkDir)
+			env.Setenv("STATE_DIRECTORY", env.WorkDir)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
