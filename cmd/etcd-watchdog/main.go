@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -49,6 +50,9 @@ func configError(err error) error { return &exitError{exitConfig, err} }
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	// net/http writes to the standard log what a member's port answers that is
+	// no HTTP; we report that ourselves, and nothing may stand between our entries.
+	log.SetOutput(io.Discard)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)

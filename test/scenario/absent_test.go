@@ -66,7 +66,7 @@ func TestHolderIsKilledAndRestarted(t *testing.T) {
 func TestHolderIsKilledForGood(t *testing.T) {
 	whole(t)
 	s := stage(t, "3.5", 3)
-	s.watch(settings{etcd: short, other: quick + "maintenance:\n  adopt-after: 2s\nclaim:\n  ttl: 6s\n"})
+	s.watch(settings{etcd: short, other: quick + "maintenance:\n  adopt-after: 2s\nclaim:\n  ttl: 12s\n"})
 	s.write()
 	s.fillWith(40 * mebibyte)
 	frozen, holder := s.midway()

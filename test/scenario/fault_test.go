@@ -60,7 +60,7 @@ func TestBrokenProcessEnds(t *testing.T) {
 	} {
 		t.Run(of.name, func(t *testing.T) {
 			s := stage(t, "3.6", 1)
-			config := watchdogs.Config(s.Cluster, s.Member(0).ClientURL, map[string]string{"request-timeout": "1s"}, quick+"claim:\n  ttl: 3s\n")
+			config := watchdogs.Config(s.Cluster, s.Member(0).ClientURL, map[string]string{"request-timeout": "1s"}, quick+"claim:\n  ttl: 12s\n")
 			dog, err := watchdogs.New(faulty(t, of.statement), t.TempDir(), "broken", config)
 			s.must(err)
 			s.must(dog.Start())
