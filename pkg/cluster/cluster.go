@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -200,16 +201,7 @@ func (v View) Clone() View {
 
 // Member returns the member of that id.
 func (v View) Member(id MemberID) (Member, bool) {
-	i, ok := slices.BinarySearchFunc(v.Members, id, func(m Member, id MemberID) int {
-		switch {
-		case m.ID < id:
-			return -1
-		case m.ID > id:
-			return 1
-		default:
-			return 0
-		}
-	})
+	i, ok := slices.BinarySearchFunc(v.Members, id, func(m Member, id MemberID) int { return cmp.Compare(m.ID, id) })
 	if !ok {
 		return Member{}, false
 	}

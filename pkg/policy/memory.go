@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -259,7 +260,7 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 	}
 	if o.Doubt != nil {
 		next.Doubts = append(next.Doubts, *o.Doubt)
-		slices.SortFunc(next.Doubts, func(a, b Doubt) int { return compareIDs(a.Member, b.Member) })
+		slices.SortFunc(next.Doubts, func(a, b Doubt) int { return cmp.Compare(a.Member, b.Member) })
 	}
 	return next
 }
@@ -330,17 +331,6 @@ func (m Memory) WithoutDoubt(id cluster.MemberID) Memory {
 func (m Memory) WithDoubt(d Doubt) Memory {
 	next := m.WithoutDoubt(d.Member)
 	next.Doubts = append(next.Doubts, d)
-	slices.SortFunc(next.Doubts, func(a, b Doubt) int { return compareIDs(a.Member, b.Member) })
+	slices.SortFunc(next.Doubts, func(a, b Doubt) int { return cmp.Compare(a.Member, b.Member) })
 	return next
-}
-
-func compareIDs(a, b cluster.MemberID) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
-		return 0
-	}
 }

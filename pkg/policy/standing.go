@@ -103,7 +103,7 @@ func (w world) alarmed(kind cluster.AlarmKind) []string {
 // first one's words stay.
 func tidy(all []Condition) []Condition {
 	slices.SortStableFunc(all, func(a, b Condition) int {
-		return cmp.Or(cmp.Compare(a.Reason, b.Reason), compareIDs(a.Member, b.Member))
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Member, b.Member))
 	})
 	return slices.CompactFunc(all, func(a, b Condition) bool { return a.Reason == b.Reason && a.Member == b.Member })
 }

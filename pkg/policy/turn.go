@@ -48,7 +48,7 @@ func (w world) order(targets []cluster.Member) {
 		return cmp.Or(
 			cmp.Compare(last(a), last(b)),
 			cmp.Compare(int(w.usage(b)/usageStep), int(w.usage(a)/usageStep)),
-			compareIDs(a.ID, b.ID))
+			cmp.Compare(a.ID, b.ID))
 	})
 }
 
@@ -126,7 +126,7 @@ func (w world) adopter(of cluster.MemberID) cluster.MemberID {
 // makes no progress is passed over, the second of them after twice the time and
 // so on: all of them began to wait together, and only one shall go next.
 func (w world) inFixedOrder(targets []cluster.Member) Decision {
-	slices.SortFunc(targets, func(a, b cluster.Member) int { return compareIDs(a.ID, b.ID) })
+	slices.SortFunc(targets, func(a, b cluster.Member) int { return cmp.Compare(a.ID, b.ID) })
 	for i, m := range targets {
 		patience := w.limits.AdoptAfter * time.Duration(1+i)
 		stuck := w.idle(m) >= patience
