@@ -12,15 +12,13 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
-	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
 // healFlags are the flags of heal.
 type healFlags struct {
-	connection
-	config string
+	target
 	member string
 	now    bool
 	dry    bool
@@ -42,7 +40,6 @@ Exit status: 0 healthy or healed, 1 not.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.heal(cmd) },
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.config, "config", config.DefaultPath, "configuration `file`")
 	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `id`")
 	cmd.Flags().BoolVar(&f.now, "now", false, "ignore windows, cooldown and stall budget, never the safety rules")
 	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "report the first steps that would be done, and do none")
@@ -51,11 +48,8 @@ Exit status: 0 healthy or healed, 1 not.`,
 }
 
 func (f *healFlags) heal(cmd *cobra.Command) error {
-	c, err := loadConfig(f.config, cmd.Flags().Changed("config"))
+	c, err := f.load(cmd)
 	if err != nil {
-		return err
-	}
-	if err := f.apply(cmd, &c.Etcd); err != nil {
 		return err
 	}
 	if f.member != "" {

@@ -32,21 +32,46 @@ const (
 	exitConfig = 78 // sysexits.h: EX_CONFIG
 )
 
+// Exit statuses of the commands that judge (status, plan, doctor), as Nagios,
+// Icinga and scripts expect them.
+const (
+	exitFine     = 0
+	exitWarning  = 1
+	exitCritical = 2
+	exitUnknown  = 3 // also: the cluster could not be asked
+)
+
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
 
-// exitError is an error with an exit status. Without one, a message has been
-// printed already.
+// exitError is an exit status with the error that it comes from. Without one,
+// all that there is to say has been printed already.
 type exitError struct {
 	status int
 	err    error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
 
 func (e *exitError) Unwrap() error { return e.err }
 
 func usageError(err error) error  { return &exitError{exitUsage, err} }
 func configError(err error) error { return &exitError{exitConfig, err} }
+
+// hinted is an error with what to do about it, which is printed in a line of
+// its own.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+func withHint(err error, hint string) error { return &hinted{err, hint} }
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -57,16 +82,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
+	if err := root.ExecuteContext(ctx); err != nil {
+		return report(err, stderr)
 	}
+	return exitOK
+}
+
+// report prints the error that a command ended with, and returns its exit status.
+func report(err error, stderr io.Writer) int {
 	var exit *exitError
 	if !errors.As(err, &exit) {
 		exit = &exitError{exitFailed, err}
 	}
 	if exit.err != nil {
 		fmt.Fprintf(stderr, "etcd-watchdog: %v\n", exit.err)
+	}
+	if hint := (*hinted)(nil); errors.As(err, &hint) {
+		fmt.Fprintln(stderr, hint.hint)
 	}
 	if exit.status == exitUsage {
 		fmt.Fprintln(stderr, "Run `etcd-watchdog --help` for the commands and their flags.")

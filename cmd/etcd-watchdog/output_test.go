@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestOutputTakesTableAndJSONOnly(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		json bool
+		ok   bool
+	}{
+		{nil, false, true},
+		{[]string{"-o", "table"}, false, true},
+		{[]string{"--output=json"}, true, true},
+		{[]string{"-o", "yaml"}, false, false},
+		{[]string{"-o", ""}, false, false},
+	} {
+		var out output
+		cmd := &cobra.Command{}
+		out.add(cmd)
+		if err := cmd.ParseFlags(c.args); (err == nil) != c.ok || c.ok && out.json() != c.json {
+			t.Errorf("%q: json %v, error %v", c.args, out.json(), err)
+		}
+	}
+}
+
+func TestJSONIsPlain(t *testing.T) {
+	var b bytes.Buffer
+	if err := writeJSON(&b, map[string]string{"prefix": "/a&b<c>/"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "{\n  \"prefix\": \"/a&b<c>/\"\n}\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestOnlyATerminalIsOne(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if got := terminalOf(file); got.is || got.color || got.width != 80 {
+		t.Errorf("a file: %+v", got)
+	}
+	if got := terminalOf(&bytes.Buffer{}); got.is || got.color {
+		t.Errorf("a buffer: %+v", got)
+	}
+}
+
+func TestEscapeShowsWhatATerminalWouldDo(t *testing.T) {
+	for in, want := range map[string]string{
+		"/registry/pods/ä": "/registry/pods/ä",
+		"a\x1b[2Jb":        `a\x1b[2Jb`,
+		"a\nb\tc":          `a\nb\tc`,
+		"\xff\u202e":       `\xff\u202e`,
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("escape(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestErrorsEndWithTheirStatus also holds for an error that is only a status.
+func TestErrorsEndWithTheirStatus(t *testing.T) {
+	cause := errors.New("cause")
+	for _, c := range []struct {
+		err    error
+		status int
+		want   string
+	}{
+		{&exitError{exitCritical, nil}, exitCritical, ""},
+		{cause, exitFailed, "etcd-watchdog: cause\n"},
+		{unreachable("connection refused at x: is etcd running there?"), exitUnknown, "etcd-watchdog: connection refused at x\nis etcd running there?\n"},
+		{fmt.Errorf("keys: %w", withHint(cause, "do this")), exitFailed, "etcd-watchdog: keys: cause\ndo this\n"},
+	} {
+		var stderr bytes.Buffer
+		if got := report(c.err, &stderr); got != c.status || stderr.String() != c.want || c.err.Error() == "" {
+			t.Errorf("%v: status %d, printed %q; want %d, %q", c.err, got, stderr.String(), c.status, c.want)
+		}
+	}
+}
