@@ -175,6 +175,16 @@ type Disk struct {
 	Problem    string   // why it can't be looked at; empty: it can, or is not configured
 }
 
+// Pause is what a person on this host has asked for: until then its watchdog
+// works on nothing. The zero Pause is none.
+type Pause struct {
+	Since, Until time.Time
+	Reason       string // in the person's own words; may be empty
+}
+
+// Holds reports that the pause has not ended at that time.
+func (p Pause) Holds(now time.Time) bool { return now.Before(p.Until) }
+
 // View is one look at the whole cluster.
 type View struct {
 	At        time.Time
@@ -184,6 +194,7 @@ type View struct {
 	Alarms    []Alarm  // sorted by member, then kind; what the members that answered say
 	Claims    Claims
 	Disk      Disk   // of the local member
+	Pause     Pause  // of this host's watchdog
 	Problem   string // why there is no member list at all; else empty
 }
 

@@ -66,6 +66,7 @@ const (
 	DiskTooSmall
 	StaleFiles // left behind by defragmentations that were cut short
 	Observing  // something would be done, if the mode were not observe
+	Paused     // a person wants this host's watchdog to work on nothing for a while
 	WaitingForClaim
 	AnotherMembersTurn
 	DefragmentationUnknown

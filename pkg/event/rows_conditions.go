@@ -190,6 +190,12 @@ var conditionRows = []Row{{
 	Meaning:  "With maintenance.mode: observe nothing is ever done. The detail says what would be.",
 	Remedy:   "Nothing is to be done, or set maintenance.mode: heal.",
 }, {
+	Kind: Paused, Name: "paused", Level: Notice, ID: "460a2000d1034e03a7a90c9e7097f251",
+	Facts:    ofCluster,
+	sentence: func(e Event) string { return "Works on nothing, as somebody on this host has asked" },
+	Meaning:  "`etcd-watchdog pause` was given on this host. Its watchdog goes on watching and reporting, keeps its tickets, and begins no work until the pause ends by itself or is ended. The other watchdogs work on; this host's member they touch only when it is urgent and nobody else does.",
+	Remedy:   "Nothing is to be done. To end it now: `etcd-watchdog resume` on this host.",
+}, {
 	Patience: turnPatience,
 	Kind:     WaitingForClaim, Name: "waiting_for_claim", Level: Info, ID: "e5ef9ed23b924feaa5fc2e23c0073fb9",
 	Facts: facts(claimHolder, ofMember),

@@ -13,8 +13,12 @@ import (
 func Decide(l Limits, now time.Time, v cluster.View, mem Memory) Decision {
 	w := world{limits: l, now: now, view: v, memory: mem}
 	d := w.decide()
-	if l.Observe && d.Acts() {
-		d = observed(d)
+	switch {
+	case !d.Acts():
+	case l.Observe:
+		d = withheld(d, Observing, "maintenance.mode is observe")
+	case v.Pause.Holds(now):
+		d = withheld(d, Paused, w.paused())
 	}
 	d.Revision = v.Revision()
 	d.Standing = w.standing(d)
@@ -51,17 +55,26 @@ func (w world) decide() Decision {
 	return w.voluntary()
 }
 
-// observed turns a decision to act into the word that it would be done.
-func observed(d Decision) Decision {
+// withheld turns a decision to act into the word that it would be done.
+func withheld(d Decision, reason Reason, why string) Decision {
 	var steps []string
 	for _, s := range d.Steps {
 		steps = append(steps, s.String())
 	}
 	return Decision{
-		Reason: Observing,
+		Reason: reason,
 		Member: d.Member,
-		Detail: fmt.Sprintf("maintenance.mode is observe; would %s (%s)", strings.Join(steps, ", "), d.Reason),
+		Detail: fmt.Sprintf("%s; would %s (%s)", why, strings.Join(steps, ", "), d.Reason),
 	}
+}
+
+// paused says until when nothing is done, and why.
+func (w world) paused() string {
+	s := "this host's watchdog is paused until " + w.view.Pause.Until.UTC().Format(time.RFC3339)
+	if w.view.Pause.Reason != "" {
+		s += " (" + w.view.Pause.Reason + ")"
+	}
+	return s
 }
 
 func wait(o obstacle) Decision {

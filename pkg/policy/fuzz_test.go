@@ -72,7 +72,7 @@ var everyDecision = []any{
 	policy.NotQuorate, policy.MemberUnreachable, policy.MemberCatchingUp, policy.DefragmentationUnknown,
 	policy.CoolingDown, policy.OutsideWindow, policy.StallBudget, policy.NothingToReclaim, policy.LiveDataTooLarge,
 	policy.LearnerFull, policy.QuotaAssumed, policy.WaitingForClaim, policy.AnotherMembersTurn, policy.Adopted,
-	policy.VersionGuard, policy.DiskTooSmall, policy.Observing,
+	policy.VersionGuard, policy.DiskTooSmall, policy.Observing, policy.Paused,
 	policy.NoPermit, policy.Claim, policy.FixedOrder, policy.SingleVoter,
 	cluster.StepCompact, cluster.StepMoveLeader, cluster.StepDefragment, cluster.StepDisarm,
 }
@@ -91,6 +91,9 @@ func decideAnything(t testing.TB, data []byte) policy.Decision {
 	l := anyLimits(d)
 	v := anyView(d)
 	before := anyMemory(d, v)
+	if d.seldom(20) {
+		v.Pause = cluster.Pause{Until: v.At.Add(time.Hour)}
+	}
 	kept := cloneMemory(before)
 	after := before.WithLook(l, v)
 	if !reflect.DeepEqual(before, kept) {

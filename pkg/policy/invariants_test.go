@@ -88,6 +88,7 @@ func (j judge) stillness() {
 	}
 	j.require(j.d.Reason != "", "no reason")
 	j.require(!j.l.Observe || !j.d.Acts(), "steps although nothing but observing was asked for")
+	j.require(!j.v.Pause.Holds(j.now) || !j.d.Acts(), "steps although this host is paused")
 	j.require(slices.IsSortedFunc(j.d.Standing, func(a, b policy.Condition) int {
 		if a.Reason == b.Reason && a.Member >= b.Member || a.Reason > b.Reason {
 			return 1 // the same condition twice is out of order, too

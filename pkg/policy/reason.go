@@ -29,4 +29,5 @@ const (
 	DiskTooSmall           Reason = "disk_too_small"
 	Observing              Reason = "observing"
 	QuotaInSight           Reason = "quota_in_sight"
+	Paused                 Reason = "paused"
 )

@@ -25,6 +25,9 @@ func (w world) standing(d Decision) []Condition {
 	if !w.memory.ArmedSince.IsZero() && !w.anyAnswers() {
 		add(NospaceArmed, 0, "as it was when a member answered last")
 	}
+	if w.view.Pause.Holds(w.now) {
+		add(Paused, 0, w.paused())
+	}
 	if learner, full := w.fullLearner(); full {
 		add(LearnerFull, learner.ID, "")
 	}
@@ -45,9 +48,10 @@ func (w world) standing(d Decision) []Condition {
 }
 
 // subject is the member that a reason to wait is a condition of. Whose turn it
-// is, and who holds the claim, changes while the waiting lasts.
+// is, and who holds the claim, changes while the waiting lasts; a pause is of
+// this host whatever would be done.
 func (w world) subject(d Decision) cluster.MemberID {
-	if d.Reason == AnotherMembersTurn || d.Reason == WaitingForClaim {
+	if d.Reason == AnotherMembersTurn || d.Reason == WaitingForClaim || d.Reason == Paused {
 		return 0
 	}
 	return d.Member

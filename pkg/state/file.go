@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	fileName        = "state.json"
-	temporaryPrefix = fileName + ".tmp-" // a record being written
-	asidePrefix     = fileName + ".bad-" // a file that could not be understood
+	fileName       = "state.json"
+	pauseName      = "pause.json"
+	temporaryInfix = ".tmp-"            // behind a file's name: it is being written
+	asidePrefix    = fileName + ".bad-" // a file that could not be understood
 )
 
-// create makes a file for a record to be written to, and locks it: a lock ends
-// with the process that holds it, so that others can tell it from a leftover.
-func create(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, temporaryPrefix)
+// create makes a file for one of that name to be written to, and locks it: a lock
+// ends with the process that holds it, so that others can tell it from a leftover.
+func create(dir, name string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, name+temporaryInfix)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func lock(f *os.File) error {
 
 // probe finds out whether a file can be written.
 func probe(dir string) error {
-	f, err := create(dir)
+	f, err := create(dir, fileName)
 	if err != nil {
 		return err
 	}
@@ -56,10 +57,12 @@ func sweep(dir string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), temporaryPrefix) || !entry.Type().IsRegular() {
+		name := entry.Name()
+		ours := strings.HasPrefix(name, fileName+temporaryInfix) || strings.HasPrefix(name, pauseName+temporaryInfix)
+		if !ours || !entry.Type().IsRegular() {
 			continue
 		}
-		if err := removeLeftover(filepath.Join(dir, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeLeftover(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -81,10 +84,10 @@ func removeLeftover(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// replace writes the file anew: its name leads to the old text until all of the
+// replace writes a file anew: its name leads to the old text until all of the
 // new one is on the disk.
-func replace(dir string, text []byte) error {
-	f, err := create(dir)
+func replace(dir, name string, text []byte) error {
+	f, err := create(dir, name)
 	if err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func replace(dir string, text []byte) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, fileName))
+		err = os.Rename(f.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()), f.Close())

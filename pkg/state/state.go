@@ -1,6 +1,7 @@
 // Package state keeps what a watchdog has learnt over a restart and a reboot,
 // in a file that later commands read: when each member was last defragmented
 // and what came of it, how fast it grows, the last poll and the last decision.
+// Beside it lies the pause that a person has asked for, in a file of its own.
 //
 // It decides nothing, and nothing depends on it: without the file a watchdog
 // starts anew, which is always safe. No secrets are kept, so everybody may read
@@ -16,6 +17,8 @@
 //     again.
 //  5. The file is never above maxBytes, and no leftover of a writer that was
 //     killed outlives the next Open.
+//  6. A process that keeps its state here can be told from one that has ended,
+//     by anybody who may read the directory, and however it has ended.
 package state
 
 import (
@@ -46,9 +49,11 @@ type document struct {
 }
 
 // Store keeps the record in a directory. Several processes may have one for the
-// same directory; the last to save wins. The zero Store keeps nothing.
+// same directory; the last to save wins. The zero Store keeps nothing. As
+// long as one is open, Running sees it.
 type Store struct {
-	dir string
+	dir  string
+	lock *os.File // lets others see that this process runs; nil: it does not show yet
 }
 
 // Open returns the store of that directory, once it has been seen that a file
@@ -67,7 +72,11 @@ func Open(dir string) (*Store, error) {
 		return &Store{}, fmt.Errorf("nothing can be kept over a restart: %w; StateDirectory= in the unit provides a directory, "+
 			"elsewhere create it, writable for the user that etcd-watchdog runs as, and set STATE_DIRECTORY", err)
 	}
-	return &Store{dir: dir}, nil
+	s := &Store{dir: dir}
+	if err := s.show(); err != nil {
+		return &Store{}, fmt.Errorf("nothing can be kept over a restart: %w; use a file system that knows locks", err)
+	}
+	return s, nil
 }
 
 // Read returns the record that is kept in that directory and changes nothing
@@ -167,11 +176,14 @@ func (s *Store) Save(r Record) error {
 	if s.dir == "" {
 		return nil
 	}
+	if err := s.show(); err != nil {
+		return fmt.Errorf("keep the state: %w", err)
+	}
 	text, err := encode(r)
 	if err != nil {
 		return fmt.Errorf("keep the state: %w", err)
 	}
-	if err := replace(s.dir, text); err != nil {
+	if err := replace(s.dir, fileName, text); err != nil {
 		return fmt.Errorf("keep the state: %w; free space in that directory, or make it writable: until then a restart knows only what was kept before", err)
 	}
 	return nil

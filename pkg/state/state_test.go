@@ -54,6 +54,7 @@ func open(t *testing.T, dir string) *state.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

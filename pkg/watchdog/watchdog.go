@@ -31,12 +31,13 @@ type Watchdog struct {
 	Operator       maintenance.Operator
 	Worker         Worker
 	Book           *claim.Book
-	Passive        bool                        // nothing is written into etcd, tickets included: a dry run, or a process that only observes
-	Tickets        int                         // in a full book; for the reports
-	Rights         func(context.Context) error // asked once, when the cluster first has a quorum; its error is reported
-	Disk           func() cluster.Disk         // looks at the local member's disk; nil: nobody does
-	Learnt         policy.Memory               // what an earlier process on this host has learnt
-	Keep           func(Kept) error            // keeps what a later one should know; nil: nothing is kept
+	Passive        bool                          // nothing is written into etcd, tickets included: a dry run, or a process that only observes
+	Tickets        int                           // in a full book; for the reports
+	Rights         func(context.Context) error   // asked once, when the cluster first has a quorum; its error is reported
+	Disk           func() cluster.Disk           // looks at the local member's disk; nil: nobody does
+	Pause          func() (cluster.Pause, error) // what somebody on this host has asked for; nil: it does not matter
+	Learnt         policy.Memory                 // what an earlier process on this host has learnt
+	Keep           func(Kept) error              // keeps what a later one should know; nil: nothing is kept
 	Recorder       event.Recorder
 	Status         func(sentence string) // what the service manager shows; called once a tick
 	Alive          maintenance.Alive
@@ -152,9 +153,18 @@ func (w *Watchdog) extend(now time.Time) {
 	w.Alive.Extend(now.Add(4*w.RequestTimeout + slack))
 }
 
-// observe looks at the members, and at the disk of the local one.
+// observe looks at the members, at the disk of the local one, and whether this
+// watchdog is paused.
 func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
 	v := w.Observer.Observe(ctx, now)
+	if w.Pause != nil {
+		var err error
+		if v.Pause, err = w.Pause(); err != nil {
+			w.failed(v, "pause", err)
+		} else {
+			delete(w.errors, "pause")
+		}
+	}
 	if w.Disk != nil {
 		v.Disk = w.Disk()
 		if v.Disk.Problem != "" {
