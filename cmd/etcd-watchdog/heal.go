@@ -19,6 +19,7 @@ import (
 // healFlags are the flags of heal.
 type healFlags struct {
 	target
+	stateDir
 	member string
 	now    bool
 	dry    bool
@@ -33,13 +34,15 @@ func newHeal() *cobra.Command {
 		Long: `heal does what the daemon would do, under the same claim and the same rules, and
 ends when the cluster is healthy or when waiting would not help. Beside a running
 daemon it takes part with tickets of its own; while etcd refuses writes it can
-get none, and then it watches the daemons work and says what came of it.
+get none, and then it watches the daemons work and says what came of it. A pause
+of this host's daemon does not keep it from working: it says that there is one.
 
 Exit status: 0 healthy or healed, 1 not.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.heal(cmd) },
 	}
-	f.add(cmd)
+	f.target.add(cmd)
+	f.stateDir.add(cmd)
 	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `id`")
 	cmd.Flags().BoolVar(&f.now, "now", false, "ignore windows, cooldown and stall budget, never the safety rules")
 	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "report the first steps that would be done, and do none")
@@ -71,8 +74,9 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 		return err
 	}
 	defer p.cluster.Close()
-	p.readState()
+	p.readState(f.directory())
 	p.lookAtDisk(c.Disk.DataDir)
+	sayPaused(cmd, f.directory())
 	signal.Ignore(syscall.SIGPIPE) // a reader that goes away must not end the work
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/disk"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
@@ -12,6 +14,23 @@ import (
 )
 
 const defaultStateDirectory = "/var/lib/etcd-watchdog"
+
+// stateDir is the flag that names the state directory of a daemon on this host;
+// there may be several, each with its own.
+type stateDir struct{ path string }
+
+// add declares the flag on a command.
+func (s *stateDir) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.path, "state-directory", "", "`directory` in which the daemon keeps its state (default $STATE_DIRECTORY, else "+defaultStateDirectory+")")
+}
+
+// directory returns what holds: flag, environment, default.
+func (s *stateDir) directory() string {
+	if s.path != "" {
+		return s.path
+	}
+	return stateDirectory()
+}
 
 // stateDirectory is where the daemon of this host keeps what it learns.
 func stateDirectory() string {
@@ -24,8 +43,8 @@ func stateDirectory() string {
 
 // readState lets a process that keeps nothing itself begin with what the daemon
 // has learnt. What can't be read is not known, as at the daemon's first start.
-func (p *program) readState() {
-	if record, err := state.Read(stateDirectory()); err == nil {
+func (p *program) readState(dir string) {
+	if record, err := state.Read(dir); err == nil {
 		p.dog.Learnt = state.ToMemory(record.Members)
 	}
 }
@@ -34,7 +53,8 @@ func (p *program) readState() {
 // keep what it learns itself. Where nothing can be kept, it says so and does
 // without.
 func (p *program) keepState() (warning string) {
-	store, err := state.Open(stateDirectory())
+	dir := stateDirectory()
+	store, err := state.Open(dir)
 	if err != nil {
 		return err.Error()
 	}

@@ -77,10 +77,11 @@ func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
 	warnings := []string{warning, p.lookAtDisk(c.Disk.DataDir)}
 	if dry {
-		p.readState()
+		p.readState(stateDirectory())
 	} else {
 		warnings = append(warnings, p.keepState())
 	}
+	p.obeyPause()
 	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
 	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: strings.Join(warnings, "; ")})
 
