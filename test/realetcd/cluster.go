@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,6 +36,24 @@ type Config struct {
 	// leads to member 0: what members on several hosts that all advertise
 	// http://localhost:2379 look like from the first of them.
 	AdvertiseLocalhost bool
+
+	// Advertise returns what the member of that name, which listens for clients
+	// at clientURL, advertises instead: where a proxy stands for it. It is asked
+	// when the member is made, again if the launch has to start over. nil: the
+	// URL itself.
+	Advertise func(name, clientURL string) (string, error)
+
+	// Host returns where member i runs; nil: on loopback, as the test itself.
+	Host func(i int) Host
+
+	// Dial opens the clients' connections to the members; nil: as usual.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Host is another host, or what looks like one to who runs there.
+type Host interface {
+	Address() string           // where the others find it
+	Start(cmd *exec.Cmd) error // instead of cmd.Start, on the same thread
 }
 
 // Cluster is a running etcd cluster on loopback.
@@ -122,6 +142,11 @@ func (c *Cluster) makeMember() (*Member, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := &Member{Name: "m" + strconv.Itoa(c.made), binary: c.Config.Line.Binary}
+	address := loopback
+	if c.Config.Host != nil {
+		m.host = c.Config.Host(c.made)
+		address = m.host.Address()
+	}
 	for range 2 {
 		p, err := reservePort()
 		if err != nil {
@@ -129,20 +154,12 @@ func (c *Cluster) makeMember() (*Member, error) {
 		}
 		m.ports = append(m.ports, p)
 	}
-	m.ClientURL, m.PeerURL = m.ports[0].url(c.clientScheme()), m.ports[1].url("http")
+	m.ClientURL, m.PeerURL = m.ports[0].url(c.clientScheme(), address), m.ports[1].url("http", address)
+	if err := c.advertise(m); err != nil {
+		return nil, errors.Join(err, m.releasePorts())
+	}
 	m.DataDir, m.LogPath = filepath.Join(c.dir, m.Name), filepath.Join(c.dir, m.Name+".log")
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints:   []string{m.ClientURL},
-		DialTimeout: 5 * time.Second,
-		TLS:         c.dial,
-		Logger:      zap.NewNop(),
-		// A member that starts again is found soon, not after gRPC's default of
-		// one second and more.
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.2, MaxDelay: 200 * time.Millisecond},
-			MinConnectTimeout: time.Second,
-		})},
-	})
+	client, err := c.newClient(m.ClientURL)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("client of %s: %w", m.Name, err), m.releasePorts())
 	}
@@ -152,18 +169,55 @@ func (c *Cluster) makeMember() (*Member, error) {
 	return m, nil
 }
 
+// newClient makes a client that speaks to that URL alone.
+func (c *Cluster) newClient(url string) (*clientv3.Client, error) {
+	// A member that starts again is found soon, not after gRPC's default of
+	// one second and more.
+	options := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.2, MaxDelay: 200 * time.Millisecond},
+		MinConnectTimeout: time.Second,
+	})}
+	if c.Config.Dial != nil {
+		options = append(options, grpc.WithContextDialer(c.Config.Dial))
+	}
+	return clientv3.New(clientv3.Config{
+		Endpoints:   []string{url},
+		DialTimeout: 5 * time.Second,
+		TLS:         c.dial,
+		Logger:      zap.NewNop(),
+		DialOptions: options,
+	})
+}
+
+// advertise decides what the member advertises. The caller holds mu.
+func (c *Cluster) advertise(m *Member) error {
+	m.AdvertisedURL = m.ClientURL
+	if c.Config.AdvertiseLocalhost {
+		first := m
+		if len(c.members) > 0 {
+			first = c.members[0]
+		}
+		m.AdvertisedURL = strings.Replace(first.ClientURL, loopback, "localhost", 1)
+	}
+	if c.Config.Advertise == nil {
+		return nil
+	}
+	url, err := c.Config.Advertise(m.Name, m.ClientURL)
+	if err != nil {
+		return fmt.Errorf("what %s advertises: %w", m.Name, err)
+	}
+	m.AdvertisedURL = url
+	return nil
+}
+
 // arguments are the member's flags.
 func (c *Cluster) arguments(m *Member, state string, initial []string) []string {
 	index := slices.Index(c.Members(), m)
-	advertised := m.ClientURL
-	if c.Config.AdvertiseLocalhost {
-		advertised = strings.Replace(c.Members()[0].ClientURL, "127.0.0.1", "localhost", 1)
-	}
 	args := []string{
 		"--name=" + m.Name,
 		"--data-dir=" + m.DataDir,
 		"--listen-client-urls=" + m.ClientURL,
-		"--advertise-client-urls=" + advertised,
+		"--advertise-client-urls=" + m.AdvertisedURL,
 		"--listen-peer-urls=" + m.PeerURL,
 		"--initial-advertise-peer-urls=" + m.PeerURL,
 		"--initial-cluster=" + strings.Join(initial, ","),

@@ -27,12 +27,14 @@ const maxLineBytes = 400
 // Member is one server of a cluster, running or not. Its methods may be called
 // from several goroutines.
 type Member struct {
-	Name      string
-	ClientURL string // where it listens, whatever it advertises
-	PeerURL   string
-	LogPath   string
-	DataDir   string
+	Name          string
+	ClientURL     string // where it listens
+	AdvertisedURL string // where clients are told to find it
+	PeerURL       string
+	LogPath       string
+	DataDir       string
 
+	host   Host // nil: this one
 	binary string
 	args   []string
 	ports  []*port
@@ -85,7 +87,7 @@ func (m *Member) Start(flags ...string) error {
 	if n := len(m.processes); n > 0 && m.processes[n-1].running() {
 		return fmt.Errorf("start %s: it runs already", m.Name)
 	}
-	p, err := startProcess(m.binary, slices.Concat(m.args, flags), m.LogPath)
+	p, err := startProcess(m.host, m.binary, slices.Concat(m.args, flags), m.LogPath)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m.Name, err)
 	}

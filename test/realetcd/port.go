@@ -25,9 +25,13 @@ type port struct {
 	lock   *os.File
 }
 
-func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
+const loopback = "127.0.0.1"
 
-func (p *port) url(scheme string) string { return scheme + "://" + p.address() }
+func (p *port) address() string { return p.at(loopback) }
+
+func (p *port) at(host string) string { return net.JoinHostPort(host, strconv.Itoa(p.number)) }
+
+func (p *port) url(scheme, host string) string { return scheme + "://" + p.at(host) }
 
 // release gives the port back. The lock's file stays: to remove it could take
 // it from under another process that is about to lock it.

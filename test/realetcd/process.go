@@ -23,8 +23,9 @@ type process struct {
 	outcome string // how it ended, in words
 }
 
-// startProcess runs the binary, its output appended to the log file.
-func startProcess(binary string, args []string, logPath string) (*process, error) {
+// startProcess runs the binary on that host (nil: this one), its output appended
+// to the log file.
+func startProcess(host Host, binary string, args []string, logPath string) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -35,8 +36,12 @@ func startProcess(binary string, args []string, logPath string) (*process, error
 	cmd.SysProcAttr = dieWithParent()
 
 	p := &process{started: time.Now(), exited: make(chan struct{})}
+	start := cmd.Start
+	if host != nil {
+		start = func() error { return host.Start(cmd) }
+	}
 	begun := make(chan error)
-	go p.own(cmd, log, begun)
+	go p.own(cmd, start, log, begun)
 	if err := <-begun; err != nil {
 		return nil, err
 	}
@@ -45,11 +50,11 @@ func startProcess(binary string, args []string, logPath string) (*process, error
 
 // own starts the process and stays with it until it has ended, on one thread:
 // a thread that ended earlier would take the process along (dieWithParent).
-func (p *process) own(cmd *exec.Cmd, log *os.File, begun chan<- error) {
+func (p *process) own(cmd *exec.Cmd, start func() error, log *os.File, begun chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer log.Close()
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		begun <- err
 		return
 	}
