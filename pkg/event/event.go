@@ -23,6 +23,8 @@
 //     print is escaped, and what is long is cut.
 //  7. Recording never blocks and never fails. What could not be delivered is
 //     counted, and the count is reported.
+//  8. Whatever happens, the entries per second are bounded, kind by kind; what is
+//     left out for that is counted, and reported by kind.
 package event
 
 import (
@@ -39,6 +41,8 @@ type Kind int
 const (
 	Started Kind = iota + 1
 	Stopping
+	Reloaded
+	ReloadFailed  // the configuration as it stands now was refused, the earlier one holds
 	PollFailed    // a tick ended in an error that is no fact about the cluster
 	RightsMissing // the user may not do what the work needs
 	Polled        // debug: one look, one decision
@@ -105,6 +109,7 @@ const (
 
 	// The reports themselves.
 	EventsDropped // entries that could not be written
+	EventsLeftOut // entries that were too many of their kind to be written
 
 	endOfKinds // none of them; keep it last
 )
@@ -142,7 +147,7 @@ type Event struct {
 	Error       string        // why something failed, with the next step
 	Count       int           // how many times it was done
 	WonBytes    int64         // what was freed
-	Dropped     int           // EventsDropped: how many
+	Dropped     int           // EventsDropped, EventsLeftOut: how many
 }
 
 // Recorder takes events. A Recorder never blocks its caller and never fails:

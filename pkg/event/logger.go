@@ -19,9 +19,11 @@ const queueLength = 512
 // Record never waits for the sink. Entries go through a queue of bounded
 // length; what finds it full, or what the sink refuses, is counted, and the
 // count is written as EventsDropped as soon as the sink takes entries again.
+// What is too much of one kind is left out, and told as EventsLeftOut.
 type Logger struct {
 	core   zapcore.Core
 	least  Level
+	bound  bound
 	queue  chan entry
 	lost   atomic.Int64
 	mu     sync.RWMutex // held for reading while sending to queue
@@ -43,12 +45,23 @@ func NewLogger(core zapcore.Core, least Level) *Logger {
 
 // Record implements Recorder. After Close it does nothing.
 func (l *Logger) Record(e Event) {
-	if e.Kind.Row().Level > l.least {
-		return
-	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
+		return
+	}
+	now := zapcore.DefaultClock.Now()
+	if report, due := l.bound.due(now); due {
+		l.enqueue(report)
+	}
+	if e.Kind.Row().Level <= l.least && l.bound.admit(e.Kind, now) {
+		l.enqueue(e)
+	}
+}
+
+// enqueue hands an event to the goroutine that writes. Call it with mu held.
+func (l *Logger) enqueue(e Event) {
+	if e.Kind.Row().Level > l.least {
 		return
 	}
 	select {
@@ -63,6 +76,9 @@ func (l *Logger) Record(e Event) {
 func (l *Logger) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {
+		if report, any := l.bound.sum(); any {
+			l.enqueue(report)
+		}
 		l.closed = true
 		close(l.queue)
 	}
