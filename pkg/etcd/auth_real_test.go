@@ -21,6 +21,11 @@ func as(t *testing.T, user, password string) func(*etcd.Options) {
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return from(user, file)
+}
+
+// from signs in as that user with the password in a file.
+func from(user, file string) func(*etcd.Options) {
 	return func(o *etcd.Options) { o.User, o.PasswordFile = user, file }
 }
 
@@ -75,12 +80,22 @@ func TestAuthentication(t *testing.T) {
 			t.Errorf("defragmentation by a user without the role root: %v", err)
 		}
 
-		wrong := watch(t, real, 0, as(t, "root", "wrong"))
+		file := filepath.Join(t.TempDir(), "password")
+		if err := os.WriteFile(file, []byte("wrong\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wrong := watch(t, real, 0, from("root", file))
 		if view := observe(t, wrong); !strings.Contains(view.Problem, "correct user and password-file") {
 			t.Errorf("with a wrong password: %+v", view)
 		}
 		if err := wrong.CheckRights(t.Context()); !errors.Is(err, etcd.ErrMissingRights) {
 			t.Errorf("rights with a wrong password: %v", err)
+		}
+		if err := os.WriteFile(file, []byte("rootword\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := wrong.CheckRights(t.Context()); err != nil {
+			t.Errorf("rights after the password file was corrected: %v", err)
 		}
 		if err := watch(t, real, 0).CheckRights(t.Context()); !errors.Is(err, etcd.ErrMissingRights) || !strings.Contains(err.Error(), "set user and password-file") {
 			t.Errorf("rights without a user: %v", err)

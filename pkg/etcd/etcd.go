@@ -66,15 +66,14 @@ func New(opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	password, err := readPassword(opts)
-	if err != nil {
+	if _, err := readPassword(opts); err != nil {
 		return nil, err
 	}
 	return &Cluster{
 		opts:       opts,
 		metricsURL: metrics,
 		tls:        conf,
-		login:      &login{user: opts.User, password: password},
+		login:      &login{user: opts.User, password: func() (string, error) { return readPassword(opts) }},
 		http:       newMetricsClient(conf),
 		conns:      map[string]*conn{},
 		past:       map[cluster.MemberID]*remembered{},

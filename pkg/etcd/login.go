@@ -16,13 +16,17 @@ import (
 // login signs in to the cluster when a request first needs it, and again when
 // a member refuses the token. One token serves all members.
 //
+// The password is read each time, as certificates are at each connection: one
+// that was changed is used without a restart.
+//
 // Its interceptors stand on every connection. They send a request once: a
 // server that cannot be reached is an error at once, and only a request that
 // was refused for its token, before anything came of it, is sent a second time.
 // Streams wait for a connection as the client has them do: it opens them again
 // in a loop, which would spin otherwise.
 type login struct {
-	user, password string
+	user     string
+	password func() (string, error)
 
 	mu       sync.Mutex
 	signedIn bool
@@ -79,7 +83,11 @@ func (l *login) get(ctx context.Context, cc *grpc.ClientConn) (string, error) {
 	if ok {
 		return token, nil
 	}
-	answer, err := pb.NewAuthClient(cc).Authenticate(ctx, &pb.AuthenticateRequest{Name: l.user, Password: l.password})
+	password, err := l.password()
+	if err != nil {
+		return "", &signInError{l.user, err}
+	}
+	answer, err := pb.NewAuthClient(cc).Authenticate(ctx, &pb.AuthenticateRequest{Name: l.user, Password: password})
 	if err != nil && !errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled) {
 		return "", &signInError{l.user, err}
 	}

@@ -10,7 +10,7 @@ type Options struct {
 	InsecureSkipVerify bool
 	User               string
 	Password           string // of a person's command line; a configuration names a file instead
-	PasswordFile       string // its first line is the password; the line end is not part of it
+	PasswordFile       string // its first line is the password; the line end is not part of it; read at each signing in
 
 	DialTimeout       time.Duration
 	RequestTimeout    time.Duration // every request but the two below

@@ -26,12 +26,19 @@ type Notifier struct {
 // means that nobody wants to know, every method does nothing.
 func NewNotifier(socket string) *Notifier { return &Notifier{socket: socket} }
 
-// Ready says that the start is complete.
+// Ready says that the start, or a reload, is complete.
 func (n *Notifier) Ready() error {
 	if err := n.send(daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("tell systemd that the service is ready, check NotifyAccess= in the unit: %w", err)
 	}
 	return nil
+}
+
+// Reloading says that the configuration is being read anew; Ready says that this
+// is over, well or not. It carries the time, by which newer service managers know
+// that the Ready which follows belongs to it.
+func (n *Notifier) Reloading() {
+	_ = n.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 }
 
 // Status sets the line that systemctl status shows.

@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,19 @@ func TestNotifications(t *testing.T) {
 		if got := r.next(t); got != want {
 			t.Errorf("sent %q, want %q", got, want)
 		}
+	}
+}
+
+func TestReloadingCarriesTheTime(t *testing.T) {
+	r := listen(t)
+	NewNotifier(r.path).Reloading()
+	var first, second int64
+	if _, err := fmt.Sscanf(r.next(t), "RELOADING=1\nMONOTONIC_USEC=%d", &first); err != nil || first <= 0 {
+		t.Errorf("sent the time %d, %v", first, err)
+	}
+	NewNotifier(r.path).Reloading()
+	if _, err := fmt.Sscanf(r.next(t), "RELOADING=1\nMONOTONIC_USEC=%d", &second); err != nil || second < first {
+		t.Errorf("sent %d after %d, %v", second, first, err)
 	}
 }
 
