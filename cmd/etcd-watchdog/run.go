@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 	_ "time/tzdata" // windows name time zones; not every host has the files
 
 	"github.com/spf13/cobra"
@@ -38,11 +37,11 @@ disarms, one member at a time, under a claim in etcd.
 Exit status: 0 stopped on request, 1 failed while running, 78 configuration.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(path, cmd.Flags().Changed("config"))
+			interval, err := systemd.WatchdogInterval()
 			if err != nil {
-				return err
+				return configError(err)
 			}
-			return daemon(cmd, c, dry)
+			return daemon(cmd, source{path, cmd.Flags().Changed("config"), interval, cmd.ErrOrStderr()}, dry)
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", config.DefaultPath, "configuration `file`")
@@ -51,28 +50,29 @@ Exit status: 0 stopped on request, 1 failed while running, 78 configuration.`,
 }
 
 // daemon runs until a signal, and then until what is in flight has ended.
-func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
-	interval, err := systemd.WatchdogInterval()
+func daemon(cmd *cobra.Command, from source, dry bool) error {
+	reloads := make(chan os.Signal, 1) // several that come while one is served are one
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer signal.Stop(reloads)
+	c, err := from.load()
 	if err != nil {
-		return configError(err)
-	}
-	if err := c.CheckWatchdog(interval); err != nil {
-		return configError(err)
+		return err
 	}
 	session, warning, err := openSession(dry || c.Limits.Observe)
 	if err != nil {
 		return err
 	}
-	recorder, err := newLogger(c.Log, cmd.ErrOrStderr())
+	recorder, err := newLogger(c.Log, from.stderr)
 	if err != nil {
 		return err
 	}
-	defer closeLogger(recorder)
 	p, err := build(c, recorder, session, dry)
 	if err != nil {
+		closeLogger(recorder)
 		return err
 	}
-	defer p.cluster.Close()
+	defer func() { closeLogger(p.recorder) }()
+	defer func() { _ = p.cluster.Close() }() // the process ends
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
 	warnings := []string{warning, p.lookAtDisk(c.Disk.DataDir)}
@@ -87,42 +87,90 @@ func daemon(cmd *cobra.Command, c config.Config, dry bool) error {
 
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return p.supervise(ctx, interval)
+	return p.supervise(ctx, from, reloads)
 }
 
 // supervise runs the loop beside what keeps it honest. It returns when the loop
 // has ended, or when the loop hangs.
-func (p *program) supervise(ctx context.Context, interval time.Duration) error {
+func (p *program) supervise(ctx context.Context, from source, reloads <-chan os.Signal) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	go p.progress.Run(background, interval)
+	go p.progress.Run(background, from.interval)
 	if !p.passive {
 		go p.book.Run(background)
 	}
-	ended := make(chan struct{})
+	p.line.note("")
+	ended, yield := p.watch(ctx)
+	started := p.looked(background)
+	var next *generation // waits for the tick at hand to end
+	asked := reloads     // nil while one waits
+	for {
+		select {
+		case <-ended:
+			if next == nil || ctx.Err() != nil {
+				return nil
+			}
+			p.handOver(*next)
+			ended, yield = p.watch(ctx)
+			next, asked = nil, reloads
+		case <-p.progress.Overdue():
+			return p.hung()
+		case <-ctx.Done():
+			return p.stop(ended)
+		case <-started:
+			started = nil
+			p.ready()
+		case <-asked:
+			if next = p.prepare(from); next != nil {
+				asked = nil
+				yield()
+			}
+		}
+	}
+}
+
+// watch runs the loop of the generation. ended is closed when it has returned;
+// yield asks for that, after the tick at hand.
+func (p *program) watch(ctx context.Context) (ended <-chan struct{}, yield func()) {
+	asked, end := make(chan struct{}), make(chan struct{})
+	dog := p.dog
+	dog.Yield = asked
 	go func() {
-		defer close(ended)
-		p.dog.Run(ctx)
+		defer close(end)
+		dog.Run(ctx)
 	}()
-	// Ready does not wait for etcd: a cluster that is down is what the status
-	// line tells, and no reason for systemd to call the start failed.
+	return end, func() { close(asked) }
+}
+
+// looked is closed when the loop has looked at the cluster, or when that has
+// taken so long that the start is not to wait for it: a cluster that is down is
+// what the status line tells, and no reason for systemd to call the start failed.
+func (p *program) looked(ctx context.Context) <-chan struct{} {
+	within := 3 * p.config.Etcd.RequestTimeout
+	p.notifier.ExtendTimeout(2 * within)
+	bounded, over := context.WithTimeout(ctx, within)
+	go func() {
+		defer over()
+		select {
+		case <-bounded.Done():
+		case <-p.line.told:
+		}
+	}()
+	return bounded.Done()
+}
+
+// ready tells the service manager that the start, or a reload, is complete.
+func (p *program) ready() {
 	if err := p.notifier.Ready(); err != nil {
 		p.recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
 	}
-	select {
-	case <-ended:
-	case <-p.progress.Overdue():
-		return p.hung()
-	case <-ctx.Done():
-		return p.stop(ended)
-	}
-	return nil
 }
 
 // stop waits for the loop to end: a defragmentation that has begun goes on in
 // the server whatever we do, and is waited for. A second signal ends the wait.
 func (p *program) stop(ended <-chan struct{}) error {
 	p.recorder.Record(event.Event{Kind: event.Stopping})
+	p.line.note("asked to stop: ends as soon as the work in flight has ended; a second SIGTERM ends it at once")
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
 	waiting, cancel := context.WithCancel(context.Background())

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
-	"github.com/etcd-watchdog/etcd-watchdog/pkg/event/eventtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/systemd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
@@ -28,11 +29,13 @@ type hasty struct{ progress *systemd.Progress }
 func (h hasty) Extend(time.Time) { h.progress.Extend(time.Now()) }
 
 func programWith(observer stuck) *program {
-	p := &program{recorder: &eventtest.Memory{}, passive: true, notifier: systemd.NewNotifier("")}
+	p := &program{passive: true, notifier: systemd.NewNotifier("")}
+	p.recorder = event.NewLogger(event.NewTextCore(io.Discard), event.Err)
+	p.line = newStatusLine(p.notifier.Status)
 	p.progress = systemd.NewProgress(10*time.Millisecond, p.notifier.Alive)
 	p.dog = &watchdog.Watchdog{
 		Limits: policy.DefaultLimits(), RequestTimeout: 5 * time.Second, Observer: observer,
-		Recorder: p.recorder, Status: p.notifier.Status, Alive: hasty{p.progress},
+		Recorder: p.recorder, Status: p.line.tell, Alive: hasty{p.progress},
 	}
 	return p
 }
@@ -42,7 +45,7 @@ func TestLoopThatHangsEndsTheProcess(t *testing.T) {
 	defer close(observer.release)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := programWith(observer).supervise(ctx, 0)
+	err := programWith(observer).supervise(ctx, source{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "makes no progress") || !strings.Contains(err.Error(), "goroutine") {
 		t.Errorf("a hanging loop ended with %v, want an error with the stacks", err)
 	}
@@ -53,7 +56,7 @@ func TestHangWhileStoppingEndsTheProcessToo(t *testing.T) {
 	defer close(observer.release)
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	err := programWith(observer).supervise(stopped, 0)
+	err := programWith(observer).supervise(stopped, source{}, nil)
 	if err != nil && !strings.Contains(err.Error(), "makes no progress") {
 		t.Errorf("stopping ended with %v, want the word that the loop hangs", err)
 	}

@@ -75,16 +75,25 @@ func closeLogger(l *event.Logger) {
 	_ = l.Close(ctx)
 }
 
-// program is a watchdog with everything that it stands on.
-type program struct {
+// generation is what one configuration makes of the program. A reload replaces
+// it as a whole.
+type generation struct {
 	config   config.Config
 	cluster  *etcd.Cluster
-	recorder event.Recorder
+	recorder *event.Logger
+	dog      *watchdog.Watchdog
+}
+
+// program is a watchdog with everything that it stands on.
+type program struct {
+	generation
+	store    *claim.EtcdStore
 	notifier *systemd.Notifier
+	line     *statusLine
 	progress *systemd.Progress
 	book     *claim.Book
-	passive  bool
-	dog      *watchdog.Watchdog
+	dry      bool
+	passive  bool // nothing is written into etcd
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -105,17 +114,35 @@ func (a alive) Extend(until time.Time) {
 
 // build makes all that can fail without the network.
 func build(c config.Config, recorder *event.Logger, session *claim.Session, dry bool) (*program, error) {
+	p := &program{dry: dry, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
+	p.line = newStatusLine(p.notifier.Status)
+	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
+	host, _ := os.Hostname()          // for people who read who holds the claim; empty is legible too
+	p.store = claim.NewEtcdStore(nil) // see use
+	p.book = claim.New(p.store, p.store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
+	first, err := p.generate(c, recorder)
+	if err != nil {
+		return nil, err
+	}
+	p.use(first)
+	return p, nil
+}
+
+// use puts a generation in force. The book, with its lease and tickets, goes on.
+func (p *program) use(g generation) {
+	p.generation = g
+	p.store.Use(g.cluster)
+}
+
+// generate makes what depends on the configuration. Nothing that lives is
+// touched by it.
+func (p *program) generate(c config.Config, recorder *event.Logger) (generation, error) {
 	conn, err := etcd.New(c.Etcd)
 	if err != nil {
-		return nil, configError(err)
+		return generation{}, configError(err)
 	}
-	p := &program{config: c, cluster: conn, recorder: recorder, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
-	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
-	host, _ := os.Hostname() // for people who read who holds the claim; empty is legible too
-	store := claim.NewEtcdStore(conn)
-	p.book = claim.New(store, store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
 	heart := alive{p.progress, p.book, c.Claim.TTL}
-	p.dog = &watchdog.Watchdog{
+	dog := &watchdog.Watchdog{
 		Limits:         c.Limits,
 		RequestTimeout: c.Etcd.RequestTimeout,
 		DeliveryBound:  etcd.DeliveryBound,
@@ -132,10 +159,10 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 			return nil // what could not be found out is found out by the first step that is refused
 		},
 		Recorder: recorder,
-		Status:   p.notifier.Status,
+		Status:   p.line.tell,
 		Alive:    heart,
 	}
-	p.dog.Worker = maintenance.Worker{
+	dog.Worker = maintenance.Worker{
 		Observer: conn, Operator: conn, Recorder: recorder, Alive: heart, Limits: c.Limits,
 		Options: maintenance.Options{
 			RequestTimeout:    c.Etcd.RequestTimeout,
@@ -143,10 +170,10 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, dry 
 			DefragmentTimeout: c.Etcd.DefragmentTimeout,
 		},
 	}
-	if dry {
-		p.dog.Worker = &maintenance.Rehearsal{Recorder: recorder}
+	if p.dry {
+		dog.Worker = &maintenance.Rehearsal{Recorder: recorder}
 	}
-	return p, nil
+	return generation{config: c, cluster: conn, recorder: recorder, dog: dog}, nil
 }
 
 // openSession opens the runtime directory's session; who writes nothing into

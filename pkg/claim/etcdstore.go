@@ -33,10 +33,9 @@ type Clients interface {
 // what may not is sent to the first that is connected, once. The member that
 // answered last is asked first.
 type EtcdStore struct {
+	mu      sync.Mutex
 	clients Clients
-
-	mu   sync.Mutex
-	good *clientv3.Client // answered last
+	good    *clientv3.Client // answered last
 }
 
 var (
@@ -47,14 +46,22 @@ var (
 // NewEtcdStore returns the store of the cluster that the clients lead to.
 func NewEtcdStore(clients Clients) *EtcdStore { return &EtcdStore{clients: clients} }
 
+// Use sends what follows to other clients, of the same cluster. A request that
+// is under way ends with those that it was sent by.
+func (s *EtcdStore) Use(clients Clients) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients = clients
+}
+
 // errUnconnected: no client is connected, so nothing was sent.
 var errUnconnected = errors.New("no member can be reached: check the network and that etcd runs")
 
 // inOrder returns the clients, the one that answered last in front.
 func (s *EtcdStore) inOrder() []*clientv3.Client {
-	clients := s.clients.Clients()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	clients := s.clients.Clients()
 	ordered := make([]*clientv3.Client, 0, len(clients))
 	for _, c := range clients {
 		if c == s.good {

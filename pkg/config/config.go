@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
@@ -77,6 +78,18 @@ func Load(path string) (Config, error) {
 		return Config{}, fmt.Errorf("read the configuration: %w", err)
 	}
 	return Parse(path, data)
+}
+
+// Changed returns the keys whose values differ between two configurations, in
+// the order of the sample.
+func Changed(a, b Config) []string {
+	var changed []string
+	for _, k := range keys {
+		if k.value != nil && !reflect.DeepEqual(k.value(a), k.value(b)) {
+			changed = append(changed, k.path)
+		}
+	}
+	return changed
 }
 
 // CheckWatchdog returns an error if systemd, waiting interval for a sign of

@@ -64,7 +64,8 @@ type key struct {
 	// write returns the value as the file would have it. The row of a key that
 	// has only one value, or a list, has none.
 	write  func(c Config) string
-	secret bool // an operator may have put a password here by mistake
+	value  func(c Config) any // of a key that has only one value: nil
+	secret bool               // an operator may have put a password here by mistake
 }
 
 // misfit is one value that is not what its key wants.
@@ -87,13 +88,15 @@ func at[T any](path string, field func(*Config) *T, f form[T]) key {
 			return nil
 		},
 		write: func(c Config) string { return f.write(*field(&c)) },
+		value: func(c Config) any { return *field(&c) },
 	}
 }
 
 // listAt is the key whose value is a list. An empty list is nil, as the
 // defaults have it.
 func listAt[T any](path string, field func(*Config) *[]T, item form[T]) key {
-	return key{path: path, read: func(n *yaml.Node, c *Config) []misfit {
+	value := func(c Config) any { return *field(&c) }
+	return key{path: path, value: value, read: func(n *yaml.Node, c *Config) []misfit {
 		if n.Kind != yaml.SequenceNode || odd(n) {
 			return []misfit{{node: n, expected: "a list, [] for an empty one, each item " + item.expected}}
 		}

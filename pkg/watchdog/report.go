@@ -34,7 +34,7 @@ func (w *Watchdog) close(now time.Time, v cluster.View, d policy.Decision) {
 		SizeBytes: local.SizeBytes, InUseBytes: local.InUseBytes, QuotaBytes: local.Quota.Bytes,
 		QuotaFrom: local.Quota.Source.String(), Took: time.Since(now),
 	})
-	w.Status(sentence(v, d))
+	w.Status(sentence(v, d, w.word("worked")))
 	w.keep(v, d)
 }
 
@@ -100,8 +100,8 @@ func (w *Watchdog) keep(v cluster.View, d policy.Decision) {
 }
 
 // sentence is the status line: the size of the matter first, then what is done
-// about it or why nothing is.
-func sentence(v cluster.View, d policy.Decision) string {
+// about it or why nothing is. Works is the word for what is or was done.
+func sentence(v cluster.View, d policy.Decision, works string) string {
 	var fullest cluster.Member
 	answered := 0
 	for _, m := range v.Members {
@@ -124,7 +124,7 @@ func sentence(v cluster.View, d policy.Decision) string {
 	}
 	switch {
 	case d.Acts():
-		fmt.Fprintf(&b, "; worked on member %s (%s)", d.Member, d.Reason)
+		fmt.Fprintf(&b, "; %s on member %s (%s): %s", works, d.Member, d.Reason, steps(d))
 	case d.Reason == policy.BelowThreshold:
 		b.WriteString("; nothing to do")
 	case d.Detail != "":
@@ -133,6 +133,23 @@ func sentence(v cluster.View, d policy.Decision) string {
 		fmt.Fprintf(&b, "; %s", d.Reason)
 	}
 	return b.String()
+}
+
+// word is that for work, unless this watchdog does none.
+func (w *Watchdog) word(works string) string {
+	if w.Passive {
+		return "would work"
+	}
+	return works
+}
+
+// steps names the steps of a decision.
+func steps(d policy.Decision) string {
+	var names []string
+	for _, s := range d.Steps {
+		names = append(names, s.Kind.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // sumUp tells of compactions alone: of the first at once, then of what there

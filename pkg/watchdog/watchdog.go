@@ -39,7 +39,8 @@ type Watchdog struct {
 	Learnt         policy.Memory                 // what an earlier process on this host has learnt
 	Keep           func(Kept) error              // keeps what a later one should know; nil: nothing is kept
 	Recorder       event.Recorder
-	Status         func(sentence string) // what the service manager shows; called once a tick
+	Status         func(sentence string) // what the service manager shows; called before work and at the end of a tick
+	Yield          <-chan struct{}       // closed: Run returns after the tick at hand, which is finished as if nothing were; nil: never
 	Alive          maintenance.Alive
 
 	state
@@ -102,6 +103,14 @@ const (
 	giveBackWithin = 10 * time.Second
 )
 
+// Succeed lets w go on where another watchdog has stopped, whose Run has
+// returned: with what it remembers, holds and has told. Only the rights are asked
+// for anew. Call it before Run.
+func (w *Watchdog) Succeed(before *Watchdog) {
+	w.state, w.Learnt = before.state, before.memory
+	w.rights = false
+}
+
 // Run watches until ctx is done. A piece of work in flight then is finished, as
 // far as it can't be abandoned, before Run returns.
 func (w *Watchdog) Run(ctx context.Context) {
@@ -111,6 +120,8 @@ func (w *Watchdog) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-w.Yield:
 			return
 		case <-timer.C:
 		}
@@ -138,6 +149,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	w.tell(v, d)
 	w.progressed = false
 	if d.Acts() && ctx.Err() == nil {
+		w.Status(sentence(v, d, w.word("working")))
 		d = w.act(ctx, d, v)
 		if w.progressed {
 			d.Next = 0 // the world has changed by our doing: look again at once
