@@ -9,6 +9,13 @@ SERVERS     := $(LINES:%=build/servers/etcd-%)
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+PACKAGES    ?= build/packages
+
+# The version of a package: that of the tag, v0.1.0 or v0.1.0-3-gabcdef, as 0.1.0 or
+# 0.1.0+3.gabcdef; without a tag one below all of them, which grows with the commits.
+PACKAGE_VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/; s/-/~/g' | grep . || git log -1 --format=0.0.0~git%cd.%h --date=format:%Y%m%d%H%M%S)
 
 export CGO_ENABLED := 0
 
@@ -17,8 +24,23 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
-build: ## build the program: build/etcd-watchdog, one static binary
-	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o build/etcd-watchdog ./cmd/etcd-watchdog
+build: ## build the program: build/etcd-watchdog, one static binary, and its completions
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/etcd-watchdog ./cmd/etcd-watchdog
+	@mkdir -p build/completions
+	@for shell in bash fish zsh; do \
+	    GOOS= GOARCH= $(GO) run ./cmd/etcd-watchdog completion $$shell > build/completions/etcd-watchdog.$$shell || exit 1; done
+
+.PHONY: package
+package: build ## build a .deb and a .rpm of it, for the machine's processor or that of GOARCH
+	@rm -rf build/man $(PACKAGES) && mkdir -p build/man $(PACKAGES)
+	@for page in docs/man/*.8; do gzip -9n < $$page > build/man/$${page##*/}.gz; done
+	@for kind in deb rpm; do \
+	    ARCH=$$($(GO) env GOARCH) PACKAGE_VERSION=$(PACKAGE_VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) GOOS= GOARCH= \
+	    $(GO) run $(NFPM) package --config deploy/nfpm.yaml --packager $$kind --target $(PACKAGES)/ || exit 1; done
+
+.PHONY: verify-package
+verify-package: package ## the packages hold what they should; as root on Debian, they are also installed and purged in a throw-away root
+	ETCD_WATCHDOG_PACKAGES=$(abspath $(PACKAGES)) $(GO) test -count=1 -run Package -v ./deploy
 
 .PHONY: demo
 demo: build servers ## fill a real cluster until it refuses writes, and watch it being healed
@@ -76,12 +98,25 @@ verify-size: ## no file is above 400 lines, no function above 60; tests are free
 	    /^}/       { if (begin && FNR - begin > 59) { print FILENAME ":" begin ": a function above 60 lines"; bad = 1 }; begin = 0 } \
 	    END        { exit bad }' {} +
 
+# A unit names the program and the documents by their place.
+install-unit = sed 's|/usr/bin/etcd-watchdog|$(PREFIX)/bin/etcd-watchdog|; s|/usr/share/|$(PREFIX)/share/|' deploy/systemd/$(1) > $(DESTDIR)$(PREFIX)/lib/systemd/system/$(1)
+
 .PHONY: install
-install: build ## install the program, its unit, its user and, if there is none, its configuration
+install: ## install what make build has built, with units, catalog, manual pages and, if there is none, the configuration
+	@test -x build/etcd-watchdog && test -d build/completions || { echo 'there is nothing to install: run make build first, without sudo'; exit 1; }
 	install -D -m 0755 build/etcd-watchdog $(DESTDIR)$(PREFIX)/bin/etcd-watchdog
-	install -D -m 0644 deploy/systemd/etcd-watchdog.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/etcd-watchdog.conf
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|=/usr/bin/|=$(PREFIX)/bin/|' deploy/systemd/etcd-watchdog.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/etcd-watchdog.service
+	$(call install-unit,etcd-watchdog.service)
+	$(call install-unit,etcd-watchdog@.service)
+	install -D -m 0644 deploy/systemd/etcd-watchdog.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/etcd-watchdog.conf
+	install -D -m 0644 deploy/systemd/etcd-watchdog.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/etcd-watchdog.catalog
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	install -D -m 0644 build/completions/etcd-watchdog.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/etcd-watchdog
+	install -D -m 0644 build/completions/etcd-watchdog.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etcd-watchdog.fish
+	install -D -m 0644 build/completions/etcd-watchdog.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etcd-watchdog
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md
+	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/copyright
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf
 	test -e $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml || install -D -m 0644 configs/etcd-watchdog.yaml $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml
 
 .PHONY: clean
