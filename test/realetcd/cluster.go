@@ -44,7 +44,7 @@ type Config struct {
 	Advertise func(name, clientURL string) (string, error)
 
 	// Host returns where member i runs; nil: on loopback, as the test itself.
-	Host func(i int) Host
+	Host func(i int) (Host, error)
 
 	// Dial opens the clients' connections to the members; nil: as usual.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -144,7 +144,10 @@ func (c *Cluster) makeMember() (*Member, error) {
 	m := &Member{Name: "m" + strconv.Itoa(c.made), binary: c.Config.Line.Binary}
 	address := loopback
 	if c.Config.Host != nil {
-		m.host = c.Config.Host(c.made)
+		var err error
+		if m.host, err = c.Config.Host(c.made); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
 		address = m.host.Address()
 	}
 	for range 2 {

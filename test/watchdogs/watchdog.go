@@ -36,6 +36,7 @@ type Watchdog struct {
 	Name    string
 	Dir     string // its runtime and state directory, configuration and log
 	LogPath string
+	Host    realetcd.Host // where the next run is; nil: here
 	binary  string
 	args    []string
 	cmd     *exec.Cmd
@@ -100,20 +101,24 @@ func (w *Watchdog) Start() error {
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+w.Dir, "STATE_DIRECTORY="+w.Dir)
 	cmd.SysProcAttr = dieWithParent()
 	w.cmd, w.ended = cmd, make(chan struct{})
+	start := cmd.Start
+	if w.Host != nil {
+		start = func() error { return w.Host.Start(cmd) }
+	}
 	begun := make(chan error)
-	go w.own(cmd, log, begun)
+	go w.own(cmd, start, log, begun)
 	return <-begun
 }
 
 // own starts the process and stays with it until it has ended, on one thread:
 // a thread that ended earlier would take the process along (dieWithParent).
-func (w *Watchdog) own(cmd *exec.Cmd, log *os.File, begun chan<- error) {
+func (w *Watchdog) own(cmd *exec.Cmd, start func() error, log *os.File, begun chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer log.Close()
 	ended := w.ended
 	defer close(ended)
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		w.cmd = nil
 		begun <- err
 		return
