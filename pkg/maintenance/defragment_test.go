@@ -3,6 +3,7 @@ package maintenance_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
@@ -120,6 +121,87 @@ func (s *scene) long(expected, reported time.Duration) {
 	}
 	if long[0].Job != "job-1" || long[0].Expected != expected || long[0].SizeBytes != 512*mib {
 		s.Errorf("%+v", long[0])
+	}
+}
+
+// aliveFor defragments member 2 beside a watch over what Alive is told, and
+// returns for how long the work was in time; the permit is lost when it is not
+// any more, or after an hour.
+func (s *scene) aliveFor() (inTime time.Duration, o policy.Outcome) {
+	begin := time.Now()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o = s.run(s.compactAndDefragment(2)...)
+	}()
+	watch := time.NewTicker(time.Second)
+	defer watch.Stop()
+	for {
+		select {
+		case <-ended:
+			return time.Since(begin), o
+		case <-watch.C:
+		}
+		synctest.Wait()
+		if s.until.Before(time.Now()) || time.Since(begin) > time.Hour {
+			inTime = time.Since(begin)
+			s.lose(errLost)
+			<-ended
+			return inTime, o
+		}
+	}
+}
+
+// defragment-timeout says when to report, and not when to give up: while the
+// member is seen to be at it, the work is in time.
+func TestDefragmentationIsNeverAbandonedWhileTheMemberIsAtIt(t *testing.T) {
+	play(t, func(s *scene) {
+		s.options.DefragmentTimeout = time.Minute
+		s.etcd.Slow(2, 2000) // 21 min
+		_, o := s.aliveFor()
+		s.expect(o, 2, nil, "compact", "defragment")
+		if o.Took < 20*time.Minute || o.Doubt != nil {
+			s.Errorf("took %s, doubt %v", o.Took, o.Doubt)
+		}
+		if n := len(s.journal.Of(event.DefragmentationLong)); n != 2 {
+			s.Errorf("reported %d times, want twice", n)
+		}
+	})
+}
+
+// A reading of the metrics that fails now and then is no reason to give up.
+func TestMetricsThatFailOnceDoNotEndADefragmentation(t *testing.T) {
+	play(t, func(s *scene) {
+		s.options.DefragmentTimeout = time.Minute
+		s.etcd.Slow(2, 2000)
+		s.on = func(d deed) {
+			if d.what == "evidence" {
+				s.blind = !s.blind
+			}
+		}
+		_, o := s.aliveFor()
+		s.expect(o, 2, nil, "compact", "defragment")
+	})
+}
+
+func TestDefragmentationHasItsEnd(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prepare func(*scene)
+		inTime  time.Duration // patience is a minute
+	}{
+		"the call does not return, the member is done": {func(s *scene) { s.hangs = cluster.StepDefragment }, time.Minute},
+		"no metrics can be read":                       {func(s *scene) { s.blind = true; s.etcd.Slow(2, 2000) }, 3 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				s.options.DefragmentTimeout = time.Minute
+				tc.prepare(s)
+				inTime, _ := s.aliveFor()
+				if inTime < tc.inTime || inTime > tc.inTime+time.Minute {
+					s.Errorf("counted as in time for %s, want %s and a little", inTime, tc.inTime)
+				}
+			})
+		})
 	}
 }
 

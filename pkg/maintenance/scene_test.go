@@ -40,8 +40,11 @@ type scene struct {
 	late     int // so many looks after a compaction show as much in use as before
 	routine  bool
 	pretends cluster.StepKind
-	on       func(deed) // called right before each deed
-	after    func(deed) // called right after each step
+	hangs    cluster.StepKind // is done, and its call returns only when the permit is lost
+	blind    bool             // no metrics can be read
+	until    time.Time        // as Alive was told last
+	on       func(deed)       // called right before each deed
+	after    func(deed)       // called right after each step
 }
 
 // deed is one thing that the worker does: look, check, evidence, or a step by
@@ -107,12 +110,18 @@ func (s *scene) Do(ctx context.Context, step cluster.Step) error {
 	}
 	err := s.etcd.Operator(1).Do(ctx, step)
 	s.after(deed{step.Kind.String(), time.Now()})
+	if s.hangs == step.Kind {
+		<-ctx.Done()
+	}
 	return err
 }
 
 // Evidence implements maintenance.Operator.
 func (s *scene) Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence {
 	s.does("evidence")
+	if s.blind {
+		return cluster.Evidence{}
+	}
 	return s.etcd.Operator(1).Evidence(ctx, id)
 }
 
@@ -126,7 +135,7 @@ func (s *scene) Check() error {
 }
 
 // Extend implements maintenance.Alive.
-func (s *scene) Extend(time.Time) {}
+func (s *scene) Extend(until time.Time) { s.until = until }
 
 // steps is a whole piece of work on the leader's member.
 func (s *scene) steps() []cluster.Step {

@@ -125,7 +125,6 @@ func (k *work) defragment(ctx context.Context, step cluster.Step) error {
 	k.Recorder.Record(started)
 
 	begin := time.Now()
-	k.Alive.Extend(begin.Add(k.Options.DefragmentTimeout + slack))
 	err := k.await(step, started, begin)
 	k.outcome.Took = time.Since(begin)
 	if err == nil {
@@ -141,19 +140,31 @@ func (k *work) defragment(ctx context.Context, step cluster.Step) error {
 	return err
 }
 
-// await sends the request and waits for its end, reporting once when it takes
-// three times as long as predicted and once when patience ends.
+// await sends the request and waits for its end, however late that comes, as long
+// as the member is seen to be at it (allow). It reports once when it takes three
+// times as long as predicted and once when patience ends.
 func (k *work) await(step cluster.Step, started event.Event, begin time.Time) error {
+	k.allow(begin, cluster.Evidence{})
 	done := make(chan error, 1)
-	go func() { done <- k.Operator.Do(k.permit.Context(), step) }()
+	waiting, over := context.WithCancel(k.permit.Context())
+	go func() {
+		err := k.Operator.Do(k.permit.Context(), step)
+		over() // who asks for evidence meanwhile is not to wait for it
+		done <- err
+	}()
 	long := time.NewTimer(max(3*k.decision.Expected, 5*time.Second))
 	defer long.Stop()
 	patience := time.NewTimer(k.Options.DefragmentTimeout)
 	defer patience.Stop()
+	ask := time.NewTicker(slack / 2)
+	defer ask.Stop()
 	for {
 		select {
 		case err := <-done:
 			return err
+		case <-ask.C:
+			k.allow(begin, k.Operator.Evidence(waiting, step.Member))
+			continue
 		case <-long.C:
 		case <-patience.C:
 		}
@@ -161,6 +172,25 @@ func (k *work) await(step cluster.Step, started event.Event, begin time.Time) er
 		e.Kind, e.Took = event.DefragmentationLong, time.Since(begin)
 		k.Recorder.Record(e)
 	}
+}
+
+// allow says until when a defragmentation may take without counting as hung:
+// until patience ends, or, where the member's metrics can't be read, blindPatience
+// times as long; after that for as long as the metrics say that one is in flight.
+// A call that does not return although the member is done with it is a hang all
+// the same.
+func (k *work) allow(begin time.Time, evidence cluster.Evidence) {
+	until := begin.Add(k.Options.DefragmentTimeout)
+	if !evidence.Known {
+		until = begin.Add(blindPatience * k.Options.DefragmentTimeout)
+	}
+	if evidence.InFlight {
+		k.atWork = time.Now()
+	}
+	if still := k.atWork.Add(slack); still.After(until) {
+		until = still
+	}
+	k.Alive.Extend(until.Add(slack))
 }
 
 // settle waits until the member has caught up again, in two looks. The work is

@@ -76,6 +76,9 @@ var ErrStopped = errors.New("asked to stop")
 const (
 	// slack is added to the deadline of a step before it counts as hung.
 	slack = 30 * time.Second
+	// blindPatience is how many times DefragmentTimeout a defragmentation may take
+	// on a member whose metrics can't be read.
+	blindPatience = 3
 	// prompt is how long a look may take to count as one at which nobody was
 	// blocked: a member that is being defragmented answers when that has ended,
 	// and the next one may be queued behind it.
@@ -91,6 +94,7 @@ type work struct {
 	seen     cluster.View // the latest look
 	earlier  cluster.View // one at least LooksApart before it, if there is one
 	job      string
+	atWork   time.Time // when the member's metrics last told of a defragmentation in flight
 	outcome  policy.Outcome
 }
 
