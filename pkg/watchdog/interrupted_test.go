@@ -2,6 +2,8 @@ package watchdog_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,8 @@ const (
 	resumed   afterlife = "restarted" // with what the runtime directory holds
 	anew      afterlife = "restarted without its runtime directory"
 	abandoned afterlife = "left alone"
+	// undisturbed: it was not killed, and lives on
+	undisturbed afterlife = "going on"
 )
 
 // plot is a heal during which the watchdog of one member is killed.
@@ -40,19 +44,41 @@ var plots = []plot{
 // takes of it, from its first ticket on. However it dies and whether it comes
 // back or not, the cluster is healed in the end, by the rules.
 func TestInterruptedAtEveryWrite(t *testing.T) {
+	atEveryWrite(t, sigkill, resumed, anew, abandoned)
+}
+
+// TestStoppedAtEveryWrite asks it to stop instead. It finishes the step at hand,
+// begins no other, and gives the claim back before it ends.
+func TestStoppedAtEveryWrite(t *testing.T) {
+	atEveryWrite(t, sigterm, resumed, abandoned)
+}
+
+// TestReloadedAtEveryWrite has it hand over to another watchdog in the same
+// process. That goes on with the same lease, the claim that may be held, and
+// the memory, and nothing is done twice.
+func TestReloadedAtEveryWrite(t *testing.T) {
+	atEveryWrite(t, sighup, undisturbed)
+}
+
+// atEveryWrite plays all plots with that signal around each write of the victim.
+func atEveryWrite(t *testing.T, what signal, thens ...afterlife) {
 	for _, p := range plots {
 		var writes []string
 		p.play(t, fatal{}, resumed, &writes)
 		if len(writes) < 4 {
 			t.Fatalf("%s writes no more than %v", p.name, writes)
 		}
-		for k, what := range writes {
-			for _, f := range deaths(k+1, what) {
-				for _, then := range []afterlife{resumed, anew, abandoned} {
-					name := fmt.Sprintf("%s/%s write %d, %s/%s", p.name, f.when, f.write, what, then)
+		for k, write := range writes {
+			for _, f := range deaths(k+1, write, what) {
+				for _, then := range thens {
+					name := fmt.Sprintf("%s/%s write %d, %s/%s", p.name, f.when, f.write, write, then)
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						p.play(t, f, then, new([]string))
+						var all []string
+						p.play(t, f, then, &all)
+						if what == sighup && !slices.Equal(all, writes) {
+							t.Errorf("with a reload it wrote %v, without one %v", all, writes)
+						}
 					})
 				}
 			}
@@ -62,10 +88,10 @@ func TestInterruptedAtEveryWrite(t *testing.T) {
 
 // deaths are the ways to die of one write. A transaction takes no time, so to
 // die during it is to die right after it.
-func deaths(write int, what string) []fatal {
-	all := []fatal{{write, before}, {write, after}}
-	if what == cluster.StepDefragment.String() {
-		all = append(all, fatal{write, during})
+func deaths(write int, step string, what signal) []fatal {
+	all := []fatal{{write, before, what}, {write, after, what}}
+	if step == cluster.StepDefragment.String() {
+		all = append(all, fatal{write, during, what})
 	}
 	return all
 }
@@ -102,6 +128,9 @@ func (p plot) play(t *testing.T, f fatal, then afterlife, writes *[]string) {
 // reincarnate waits for a process to be killed and starts the next one.
 func (s *stage) reincarnate(victim *process, then afterlife) {
 	<-victim.ended
+	if victim.fatal.what == sigterm && s.busy(victim.member) > 0 {
+		s.Errorf("it has ended after a request to stop, and still holds the claim")
+	}
 	if s.over.Load() || then == abandoned {
 		return
 	}
@@ -114,6 +143,23 @@ func (s *stage) reincarnate(victim *process, then afterlife) {
 		session = s.open(victim.member)
 	}
 	s.start(victim.member, session, fatal{})
+}
+
+// busy counts the tickets of one member's watchdog that are taken.
+func (s *stage) busy(id cluster.MemberID) int {
+	listing, err := s.etcd.KV().Read(s.Context(), fmt.Sprintf("%s/claim/%s/", s.claim.Prefix, id))
+	if err != nil {
+		s.Error(err)
+	}
+	balance := 0 // a whole ticket has a begin and an end
+	for _, kv := range listing.Keys {
+		if strings.HasSuffix(kv.Key, "/end") {
+			balance++
+		} else {
+			balance--
+		}
+	}
+	return balance
 }
 
 // recovers waits until writes are accepted and the claim is free.

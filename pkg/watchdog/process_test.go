@@ -22,6 +22,7 @@ type process struct {
 	alive   context.Context
 	kill    context.CancelFunc // as kill -9 does
 	stop    context.CancelFunc // as SIGTERM does
+	reload  func()             // as SIGHUP does
 	ended   chan struct{}      // the loop has returned, or the process was killed
 	session *claim.Session
 	fatal   fatal
@@ -31,10 +32,31 @@ type process struct {
 	keys    *etcdtest.Keys
 }
 
-// fatal is the write around which a process is killed.
+// fatal is the write around which a process is killed, or gets another signal.
 type fatal struct {
 	write int // counted from 1; 0: none
 	when  moment
+	what  signal
+}
+
+type signal string
+
+const (
+	sigkill signal = ""
+	sigterm signal = "SIGTERM"
+	sighup  signal = "SIGHUP"
+)
+
+// strike sends the signal.
+func (p *process) strike() {
+	switch p.fatal.what {
+	case sigterm:
+		p.stop()
+	case sighup:
+		p.reload()
+	default:
+		p.kill()
+	}
 }
 
 type moment string
@@ -70,19 +92,19 @@ func (p *process) write(ctx context.Context, what string, do func(context.Contex
 	p.writes = append(p.writes, what)
 	dies := p.fatal.write == len(p.writes)
 	if dies && p.fatal.when == before {
-		p.kill()
+		p.strike()
 	}
 	if p.alive.Err() != nil {
 		return errKilled
 	}
 	if dies && p.fatal.when == during {
-		time.AfterFunc(midway, p.kill)
+		time.AfterFunc(midway, p.strike)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(p.alive, func() { cancel(errKilled) })()
 	err := do(ctx)
 	if dies && p.fatal.when == after {
-		p.kill()
+		p.strike()
 	}
 	return err
 }

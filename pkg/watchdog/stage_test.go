@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -122,12 +123,26 @@ func (s *stage) start(id cluster.MemberID, session *claim.Session, f fatal) *pro
 	s.running[id] = p
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
+	p.reload = yields(dog)
 	go func() {
 		defer close(p.ended)
 		dog.Run(ctx)
+		for ctx.Err() == nil && p.alive.Err() == nil { // it was reloaded
+			next := s.dog(p, dog.Book)
+			next.Succeed(dog)
+			dog, p.reload = next, yields(next)
+			dog.Run(ctx)
+		}
 		p.kill()
 	}()
 	return p
+}
+
+// yields returns what asks a watchdog to make room for its successor.
+func yields(dog *watchdog.Watchdog) (ask func()) {
+	yield := make(chan struct{})
+	dog.Yield = yield
+	return sync.OnceFunc(func() { close(yield) })
 }
 
 // prepare builds a watchdog as the program does, and keeps its lease alive.
@@ -137,7 +152,12 @@ func (s *stage) prepare(id cluster.MemberID, session *claim.Session) (*process, 
 	s.started = append(s.started, p)
 	book := claim.New(store{p}, store{p}, s.claim, claim.Identity{Host: fmt.Sprintf("host%s", id), Process: 100 + len(s.started), Version: "1.0"}, session)
 	go book.Run(alive)
-	look, do := eyes{p, s.etcd.Observer(id)}, hands{p, s.etcd.Operator(id)}
+	return p, s.dog(p, book)
+}
+
+// dog builds what one configuration makes of a process.
+func (s *stage) dog(p *process, book *claim.Book) *watchdog.Watchdog {
+	look, do := eyes{p, s.etcd.Observer(p.member)}, hands{p, s.etcd.Operator(p.member)}
 	dog := &watchdog.Watchdog{
 		Limits: s.limits, RequestTimeout: s.options.RequestTimeout, DeliveryBound: deliveryBound,
 		ClaimInterval: s.claim.TTL / 2, Observer: look, Operator: do, Book: book, Tickets: s.claim.Tickets,
@@ -146,7 +166,7 @@ func (s *stage) prepare(id cluster.MemberID, session *claim.Session) (*process, 
 	dog.Worker = maintenance.Worker{
 		Observer: look, Operator: do, Recorder: mouth{p}, Alive: heart{p, book}, Limits: s.limits, Options: s.options,
 	}
-	return p, dog
+	return dog
 }
 
 // inspect looks at a step right before it is sent. Disarming while a voter
