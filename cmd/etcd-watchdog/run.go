@@ -169,10 +169,10 @@ func (p *program) ready() {
 // stop waits for the loop to end: a defragmentation that has begun goes on in
 // the server whatever we do, and is waited for. A second signal ends the wait.
 func (p *program) stop(ended <-chan struct{}) error {
+	again := make(chan os.Signal, 1) // before the first word of it, so that an answer to that counts
+	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
 	p.recorder.Record(event.Event{Kind: event.Stopping})
 	p.line.note("asked to stop: ends as soon as the work in flight has ended; a second SIGTERM ends it at once")
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGTERM, syscall.SIGINT)
 	waiting, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go p.notifier.AwaitStop(waiting)
