@@ -107,6 +107,7 @@ func decideAnything(t testing.TB, data []byte) policy.Decision {
 		policy.Unfit(l, v.At, v, after, m.ID)
 		policy.CaughtUp(v, m.ID)
 	}
+	explainAnything(t, l, v, after, decision)
 	o := policy.Outcome{At: v.At, Decision: decision, Done: decision.Steps, View: v, Took: time.Second, Before: 600 * mib}
 	kept = cloneMemory(after)
 	after.WithOutcome(l, o).WithDoubt(policy.Doubt{Member: 4}).WithoutDoubt(2)
@@ -114,6 +115,27 @@ func decideAnything(t testing.TB, data []byte) policy.Decision {
 		t.Fatal("I9: the memory was modified by an outcome or a doubt")
 	}
 	return decision
+}
+
+// explainAnything: what is due for this host's own member is what is decided, and
+// the other way round.
+func explainAnything(t testing.TB, l policy.Limits, v cluster.View, mem policy.Memory, d policy.Decision) {
+	kept := cloneMemory(mem)
+	for _, p := range policy.Explain(l, v.At, v, mem) {
+		if p.Due && len(p.Steps) == 0 {
+			t.Fatalf("member %s: due, and nothing is to be done: %+v", p.Member, p)
+		}
+		if m, _ := v.Member(p.Member); m.Learner || m.Contact != cluster.Answered || p.Member != v.Local {
+			continue
+		}
+		if acts := d.Acts() && d.Member == p.Member; p.Due != acts || acts && !reflect.DeepEqual(p.Steps, d.Steps) {
+			t.Fatalf("announced %+v, decided %+v", p, d)
+		}
+	}
+	policy.Standing(l, v.At, v, mem)
+	if !reflect.DeepEqual(mem, kept) {
+		t.Fatal("I9: the memory was modified by an explanation")
+	}
 }
 
 func anyLimits(d *dice) policy.Limits {

@@ -57,6 +57,15 @@ type MemberMemory struct {
 	Cooldown       time.Duration
 }
 
+// CooldownUntil is when voluntary work on the member is welcome again; zero if we
+// have never defragmented it.
+func (mm MemberMemory) CooldownUntil() time.Time {
+	if mm.WorkedAt.IsZero() {
+		return time.Time{}
+	}
+	return mm.WorkedAt.Add(mm.Cooldown)
+}
+
 // Look is a state of the world that the fixed order has to see twice.
 type Look struct {
 	Seen  string // a fingerprint

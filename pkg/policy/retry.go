@@ -18,10 +18,15 @@ func (w world) failedLately(id cluster.MemberID) *obstacle {
 	if mm.FailedAt.IsZero() || mm.Failures == 0 {
 		return nil
 	}
-	pause := failRetry[min(mm.Failures, len(failRetry))-1]
-	if w.now.Sub(mm.FailedAt) >= pause || w.now.Before(mm.FailedAt) {
+	again := mm.retryAt()
+	if !w.now.Before(again) || w.now.Before(mm.FailedAt) {
 		return nil
 	}
 	m, _ := w.view.Member(id)
-	return &obstacle{CoolingDown, id, fmt.Sprintf("the last step on member %s failed, %d in a row; it is tried again %s after that", name(m), mm.Failures, pause)}
+	return &obstacle{CoolingDown, id, fmt.Sprintf("the last step on member %s failed, %d in a row; it is tried again %s after that", name(m), mm.Failures, again.Sub(mm.FailedAt))}
+}
+
+// retryAt is when a member is worked on again after a step that failed.
+func (mm MemberMemory) retryAt() time.Time {
+	return mm.FailedAt.Add(failRetry[min(mm.Failures, len(failRetry))-1])
 }

@@ -88,7 +88,7 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 // budget.
 func (w world) badTime(m cluster.Member) *obstacle {
 	mm := w.memory.Of(m.ID)
-	if ready := mm.WorkedAt.Add(mm.Cooldown); !mm.WorkedAt.IsZero() && w.now.Before(ready) {
+	if ready := mm.CooldownUntil(); w.now.Before(ready) {
 		return &obstacle{CoolingDown, m.ID, fmt.Sprintf("member %s was defragmented not long ago and is left alone until %s",
 			name(m), ready.UTC().Format(time.RFC3339))}
 	}

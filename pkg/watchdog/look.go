@@ -1,0 +1,18 @@
+package watchdog
+
+import (
+	"context"
+	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+)
+
+// Look is the beginning of a tick and nothing more: it observes, reads the claim
+// and decides, as Run does, and does nothing about it. Passive has to be set: a
+// Watchdog that looks holds no tickets, and decides as if it did.
+func (w *Watchdog) Look(ctx context.Context) Kept {
+	w.memory = w.Learnt
+	now := time.Now()
+	v := w.look(ctx, now)
+	return Kept{Memory: w.memory, View: v, Decision: policy.Decide(w.Limits, now, v, w.memory)}
+}
