@@ -1,9 +1,11 @@
 package claim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,6 +90,46 @@ func (b *Book) Read(ctx context.Context) (cluster.Claims, error) {
 	claims := r.claims(lease, b.heldTicket())
 	claims.Enrolled = claims.Enrolled && b.life.remaining(lease) > 0
 	return claims, nil
+}
+
+// Watcher is one process that stands behind a member, as its tickets say. What
+// they say of it is for people: nothing is decided by it.
+type Watcher struct {
+	Member  cluster.MemberID
+	Host    string // may be empty
+	Process int
+	Version string
+	Tickets int  // that can be taken
+	Holds   bool // it holds the claim, or has left it in doubt
+}
+
+// Watchers returns who holds tickets, in order of the members. It changes
+// nothing, and needs a quorum.
+func (b *Book) Watchers(ctx context.Context) ([]Watcher, error) {
+	r, err := b.roll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Watcher
+	for _, p := range r.pages {
+		if !p.watched() {
+			continue
+		}
+		w := Watcher{Member: p.member}
+		for _, t := range p.tickets {
+			if t.end == 0 {
+				continue
+			}
+			w.Host, w.Process, w.Version = t.owner.Host, t.owner.Process, t.owner.Version
+			w.Holds = w.Holds || t.busy()
+			if t.whole() {
+				w.Tickets++
+			}
+		}
+		all = append(all, w)
+	}
+	slices.SortStableFunc(all, func(a, b Watcher) int { return cmp.Compare(a.Member, b.Member) })
+	return all, nil
 }
 
 // Unclaimed reports that no ticket of anybody exists, whole or busy: what a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -358,5 +359,26 @@ func TestMemberThatComesBackUnderAnotherIDIsWatched(t *testing.T) {
 		held := s.take(s.a)
 		s.busy(s.b, "hosta")
 		s.must(held.GiveBack(s.ctx))
+	})
+}
+
+func TestWatchersTellWhoStandsBehindAMember(t *testing.T) {
+	play(t, func(s *scene) {
+		if _, err := s.a.Take(s.ctx); err != nil {
+			s.Fatal(err)
+		}
+		before := s.kv.String()
+		who, err := s.b.Watchers(s.ctx)
+		s.must(err)
+		want := []claim.Watcher{
+			{Member: 1, Host: "hosta", Process: 7, Tickets: s.opts.Tickets - 1, Holds: true},
+			{Member: 2, Host: "hostb", Process: 7, Tickets: s.opts.Tickets},
+		}
+		if !slices.Equal(who, want) {
+			s.Errorf("got %+v, want %+v", who, want)
+		}
+		if after := s.kv.String(); after != before {
+			s.Errorf("asking changed the store from\n%s\nto\n%s", before, after)
+		}
 	})
 }
