@@ -46,7 +46,7 @@ func (c *connection) apply(cmd *cobra.Command, opts *etcd.Options) error {
 	}
 	set := func(name string) bool { return cmd.Flags().Changed(name) }
 	if set("endpoints") {
-		opts.Endpoint, _, _ = strings.Cut(c.endpoints, ",")
+		opts.Endpoint = strings.Split(c.endpoints, ",")[0]
 	}
 	for _, to := range []struct {
 		name string

@@ -83,13 +83,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		return report(err, stderr)
+		return explain(err, stderr)
 	}
 	return exitOK
 }
 
-// report prints the error that a command ended with, and returns its exit status.
-func report(err error, stderr io.Writer) int {
+// explain prints the error that a command ended with, and returns its exit status.
+func explain(err error, stderr io.Writer) int {
 	var exit *exitError
 	if !errors.As(err, &exit) {
 		exit = &exitError{exitFailed, err}
@@ -121,7 +121,7 @@ did and why.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
-	root.AddCommand(newRun(), newHeal(), newPause(), newResume(), newCheckConfig(), newVersion())
+	root.AddCommand(newRun(), newStatus(), newPlan(), newHeal(), newPause(), newResume(), newCheckConfig(), newVersion())
 	return root
 }
 

@@ -17,17 +17,7 @@ func TestMain(m *testing.M) {
 // TestStories runs the program as people do. Each file of testdata reads as a
 // terminal session.
 func TestStories(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("RUNTIME_DIRECTORY", env.WorkDir)
-			env.Setenv("STATE_DIRECTORY", env.WorkDir)
-			return nil
-		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": status,
-		},
-	})
+	runStories(t, "testdata", nil)
 }
 
 // status runs a command and demands its exit status: status 64 etcd-watchdog x.

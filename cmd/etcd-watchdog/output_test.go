@@ -83,7 +83,7 @@ func TestErrorsEndWithTheirStatus(t *testing.T) {
 		{fmt.Errorf("keys: %w", withHint(cause, "do this")), exitFailed, "etcd-watchdog: keys: cause\ndo this\n"},
 	} {
 		var stderr bytes.Buffer
-		if got := report(c.err, &stderr); got != c.status || stderr.String() != c.want || c.err.Error() == "" {
+		if got := explain(c.err, &stderr); got != c.status || stderr.String() != c.want || c.err.Error() == "" {
 			t.Errorf("%v: status %d, printed %q; want %d, %q", c.err, got, stderr.String(), c.status, c.want)
 		}
 	}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/report"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
+)
+
+// judged says with which status a judging command ends.
+const judged = `Exit status: 0 fine, 1 warning, 2 critical, 3 unknown, as Nagios and Icinga
+expect them; 64 usage, 78 configuration.`
+
+func newStatus() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the cluster as the daemon sees it, and the daemon",
+		Long: `status asks every member, reads the claim in etcd and what the daemon of this host
+has kept, and writes nothing. The daemon need not run; whether it does is said.
+
+` + judged,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			facts, err := r.look(cmd)
+			if err != nil {
+				return err
+			}
+			s := report.NewStatus(facts)
+			return r.answer(cmd, s, s.Common)
+		},
+	}
+	r.add(cmd)
+	return cmd
+}
+
+func newPlan() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what the daemon would do now and why, or why not",
+		Long: `plan observes and decides with the daemon's own code, what it has learnt and the
+claim as it is, and does nothing. For each member it shows what would be done first,
+why or why not yet, and when at the earliest: at the end of a cooldown or a pause, or
+when a window opens.
+
+The rows of other members are what the watchdogs beside them decide with this host's
+configuration; what they alone know (their disks, their pauses) is not in it.
+
+` + judged,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			facts, err := r.look(cmd)
+			if err != nil {
+				return err
+			}
+			p := report.NewPlan(facts)
+			return r.answer(cmd, p, p.Common)
+		},
+	}
+	r.add(cmd)
+	return cmd
+}
+
+// reading is what status and plan are given on the command line.
+type reading struct {
+	target
+	stateDir
+	output
+}
+
+// add declares the flags on a command.
+func (r *reading) add(cmd *cobra.Command) {
+	r.target.add(cmd)
+	r.stateDir.add(cmd)
+	r.output.add(cmd)
+}
+
+// look finds out everything that is to be reported. Of several endpoints the
+// first that answers is asked.
+func (r *reading) look(cmd *cobra.Command) (report.Facts, error) {
+	c, err := r.load(cmd)
+	if err != nil {
+		return report.Facts{}, err
+	}
+	var facts report.Facts
+	for _, endpoint := range r.endpointsOf(cmd, c) {
+		c.Etcd.Endpoint = endpoint
+		c.Etcd.Endpoint = withScheme(c.Etcd)
+		if facts, err = r.lookFrom(cmd.Context(), c); err != nil || facts.View.Problem == "" {
+			break
+		}
+	}
+	return facts, err
+}
+
+// endpointsOf returns all that were named, or the one that is configured.
+func (r *reading) endpointsOf(cmd *cobra.Command, c config.Config) []string {
+	if !cmd.Flags().Changed("endpoints") {
+		return []string{c.Etcd.Endpoint}
+	}
+	return strings.Split(r.endpoints, ",")
+}
+
+// lookFrom looks from the member behind the configured endpoint.
+func (r *reading) lookFrom(ctx context.Context, c config.Config) (report.Facts, error) {
+	silent := event.NewLogger(event.NewTextCore(io.Discard), event.Err) // what is wrong is in the report
+	defer closeLogger(silent)
+	p, err := build(c, silent, claim.NewEphemeralSession(), true)
+	if err != nil {
+		return report.Facts{}, err
+	}
+	defer p.cluster.Close()
+	dir := r.directory()
+	facts := report.Facts{Limits: c.Limits, StateDir: dir}
+	if facts.State, err = state.Read(dir); err != nil {
+		facts.Problem = err.Error()
+	}
+	if facts.Running, err = state.Running(dir); err != nil {
+		facts.Problem = err.Error()
+	}
+	p.dog.Learnt = state.ToMemory(facts.State.Members)
+	p.dog.Pause = func() (cluster.Pause, error) { return state.ReadPause(dir) }
+	p.lookAtDisk(c.Disk.DataDir)
+	seen := p.dog.Look(ctx)
+	facts.View, facts.Memory, facts.Decision = seen.View, seen.Memory, seen.Decision
+	if !seen.View.Claims.Known {
+		return facts, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, c.Etcd.RequestTimeout)
+	defer cancel()
+	if facts.Watchers, err = p.book.Watchers(bounded); err != nil {
+		facts.View.Claims = cluster.Claims{}
+	}
+	return facts, nil
+}
+
+// tabled is a report that people can read.
+type tabled interface {
+	WriteTable(io.Writer, report.Style) error
+}
+
+// answer writes the report, and ends with the status that it stands for.
+func (r *reading) answer(cmd *cobra.Command, of tabled, c report.Common) error {
+	out := cmd.OutOrStdout()
+	var err error
+	if r.json() {
+		err = writeJSON(out, of)
+	} else {
+		err = of.WriteTable(out, report.Style{Color: terminalOf(out).color, Escape: escape})
+	}
+	if err != nil {
+		return err
+	}
+	switch c.Status {
+	case report.Fine:
+		return nil
+	case report.Warning:
+		return &exitError{exitWarning, nil}
+	case report.Critical:
+		return &exitError{exitCritical, nil}
+	default:
+		return unreachable(c.Problem)
+	}
+}
