@@ -18,7 +18,9 @@ import (
 // and the worker begins no further step.
 func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
 	switch {
-	case w.Passive || d.Permit == policy.NoPermit:
+	case w.Passive:
+	case d.Permit == policy.NoPermit:
+		w.nextJob()
 	case d.Permit == policy.Claim:
 		return w.underClaim(ctx, d, v)
 	case !w.orderHolds(ctx, d, v):

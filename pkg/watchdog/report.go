@@ -175,6 +175,9 @@ func (w *Watchdog) sumUp(o policy.Outcome) {
 // nextJob begins a piece of work and returns its id, which is unique among the
 // watchdogs of a cluster and over restarts.
 func (w *Watchdog) nextJob() string {
+	if w.jobs == 0 {
+		return w.job()
+	}
 	w.jobs++
 	return w.job()
 }

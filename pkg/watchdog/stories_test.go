@@ -57,6 +57,7 @@ func TestTranscripts(t *testing.T) {
 			play(t, config, func(s *stage) {
 				st.act(s)
 				got = s.transcript()
+				s.jobsEnd(t)
 			})
 			golden(t, st.name, st.tells, got)
 		})

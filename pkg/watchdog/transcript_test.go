@@ -94,6 +94,22 @@ func inOrder(a, b line) int {
 	return strings.Compare(a.text, b.text)
 }
 
+// jobsEnd checks that no piece of work goes by the id of one whose claim has been
+// given back.
+func (s *stage) jobsEnd(t *testing.T) {
+	t.Helper()
+	over := map[string]bool{}
+	for _, e := range s.journal.but(event.Polled) {
+		switch {
+		case e.Job == "":
+		case e.Kind == event.ClaimGivenBack:
+			over[e.Job] = true
+		case over[e.Job] && (e.Kind == event.CompactionStarted || e.Kind == event.DefragmentationStarted || e.Kind == event.AlarmDisarmed):
+			t.Errorf("%s of member %s goes by the id of a job that has ended: %s", e.Kind.Row().Name, e.Member, e.Job)
+		}
+	}
+}
+
 // words writes an event as its name and those of its facts that say something.
 func words(e event.Event) string {
 	row := e.Kind.Row()
