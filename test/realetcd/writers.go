@@ -208,21 +208,38 @@ func (w *Writers) Verify(ctx context.Context) error {
 	return nil
 }
 
-// verifyOn reads linearizably: the member answers from its own store, once it
-// has applied all that was committed before.
-func (w *Writers) verifyOn(ctx context.Context, m *Member) error {
+// Record returns, for each key, the sequence number of the last write that was
+// acknowledged, and of the last one that was sent.
+func (w *Writers) Record() (acknowledged, sent map[string]int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.acknowledged), maps.Clone(w.sent)
+}
+
+// Stored returns the sequence number that the member has for each key. It is
+// read linearizably: the member answers from its own store, once it has applied
+// all that was committed before.
+func (w *Writers) Stored(ctx context.Context, m *Member) (map[string]int64, error) {
 	read, err := m.Client().Get(ctx, w.config.Prefix+"/", clientv3.WithPrefix())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stored := map[string]int64{}
 	for _, kv := range read.Kvs {
 		if len(kv.Value) != w.config.ValueBytes {
-			return fmt.Errorf("%s has %d bytes, written were %d", kv.Key, len(kv.Value), w.config.ValueBytes)
+			return nil, fmt.Errorf("%s has %d bytes, written were %d", kv.Key, len(kv.Value), w.config.ValueBytes)
 		}
 		if stored[string(kv.Key)], err = strconv.ParseInt(string(kv.Value[:sequenceDigits]), 10, 64); err != nil {
-			return fmt.Errorf("%s: %w", kv.Key, err)
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
 		}
+	}
+	return stored, nil
+}
+
+func (w *Writers) verifyOn(ctx context.Context, m *Member) error {
+	stored, err := w.Stored(ctx, m)
+	if err != nil {
+		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
