@@ -56,8 +56,16 @@ test-race: servers ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout=15m ./...
 
 .PHONY: e2e
-e2e: servers ## run every scenario of real watchdogs beside real clusters, of which make test runs a selection
-	ETCD_WATCHDOG_E2E=1 $(GO) test -count=1 -timeout=20m ./test/scenario
+e2e: servers ## run every scenario of real watchdogs beside real clusters, of which make test runs a selection, and disturbed heals; 20 minutes
+	ETCD_WATCHDOG_E2E=1 $(GO) test -count=1 -timeout=20m -p 1 ./test/scenario ./test/faults/...
+
+SOAK     ?= 2h
+SEED     ?= 1
+PARALLEL ?= 4
+
+.PHONY: soak
+soak: servers ## disturb heals for hours (SOAK=2h SEED=1 PARALLEL=4) and sum up; needs root for the faults of disks
+	$(GO) run ./test/faults -for $(SOAK) -seed $(SEED) -parallel $(PARALLEL)
 
 .PHONY: bench
 bench: servers ## measure on real clusters what the watchdogs win; takes half an hour
