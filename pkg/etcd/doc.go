@@ -1,6 +1,6 @@
 // Package etcd speaks to an etcd cluster: it observes every member and carries
 // out the four steps (compact, move the leader, defragment, disarm), one at a
-// time.
+// time. Besides it reads keys for those who add up what they take.
 //
 // It decides nothing, remembers no history beyond the last look, holds no
 // claim and retries nothing that changes a cluster. Whether a step should be

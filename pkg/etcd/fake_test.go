@@ -35,6 +35,7 @@ type fakeMember struct {
 	defragment    func() error
 	compact       func() error
 	compaction    *pb.CompactionRequest // the last one
+	keys          func(*pb.RangeRequest) (*pb.RangeResponse, error)
 }
 
 // clusterID is the one that fake members claim to be of.
@@ -120,6 +121,13 @@ func (f *fakeMember) Compact(_ context.Context, r *pb.CompactionRequest) (*pb.Co
 		return nil, answer()
 	}
 	return &pb.CompactionResponse{}, nil
+}
+
+// Range answers one request after the other.
+func (f *fakeMember) Range(_ context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keys(r)
 }
 
 // open opens a Cluster at a URL.
