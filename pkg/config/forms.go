@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"path"
 	"regexp"
@@ -186,6 +187,16 @@ func readSize(s string, high int64) (int64, bool) {
 		return 0, false
 	}
 	return int64(v) * unit, true
+}
+
+// ParseSize reads a size as the file has it: a whole number with a unit such as
+// MiB, or a plain one of bytes.
+func ParseSize(s string) (int64, error) {
+	size, ok := readSize(s, math.MaxInt64)
+	if !ok {
+		return 0, fmt.Errorf("%q is not a size: want a whole number with B, KiB, MiB, GiB or TiB, such as 32MiB", s)
+	}
+	return size, nil
 }
 
 func autoOrSize(low, high int64) form[int64] {
