@@ -71,6 +71,7 @@ soak: servers ## disturb heals for hours (SOAK=2h SEED=1 PARALLEL=4) and sum up;
 bench: servers ## measure on real clusters what the watchdogs win; takes half an hour
 	$(GO) run ./test/bench/heal
 	$(GO) run ./test/bench/sustained
+	$(GO) run ./test/bench/keys
 
 .PHONY: servers
 servers: $(SERVERS) ## build the real etcd servers that tests and the demo run
