@@ -17,6 +17,6 @@
 //  2. A fault counts only if it was injected while a heal was under way.
 //  3. A world (a cluster and its watchdogs) serves many runs, one after the
 //     other; after a violation, or a run that cannot be undone, it is thrown
-//     away. Everything is on loopback, in directories of its own, and ends with
-//     the command.
+//     away. Everything is on loopback or on networks of its own, in directories
+//     of its own, and ends with the command.
 package main

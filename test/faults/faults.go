@@ -12,6 +12,8 @@ const (
 	plain    kind = "plain"    // a cluster on loopback
 	disks    kind = "disks"    // each member on a small file system of its own
 	stepping kind = "stepping" // watchdogs whose clocks can be stepped
+	wired    kind = "wired"    // a proxy before each member
+	apart    kind = "apart"    // each member, and each watchdog, on a host with a network of its own
 )
 
 // fault is one way in which a heal is disturbed.
@@ -92,4 +94,18 @@ var faults = []fault{
 		kind: plain, phases: early, least: 3 * time.Second, most: 7 * time.Second, inject: enableAuth},
 	{name: "clock-stepped", says: "the wall clock of a watchdog steps, forwards or backwards",
 		kind: stepping, phases: writing, least: 500 * time.Millisecond, most: 5 * time.Second, inject: stepClock},
+	{name: "killed-before-write", says: "a watchdog is killed as it sends a write, which is lost, and started again later",
+		kind: wired, least: 100 * time.Millisecond, most: 14 * time.Second, inject: killBeforeWrite},
+	{name: "killed-after-write", says: "a watchdog is killed when a write has been done, before it learns it, and started again later",
+		kind: wired, least: 100 * time.Millisecond, most: 14 * time.Second, inject: killAfterWrite},
+	{name: "late-write", says: "a take, a give-back or a put of tickets lands late",
+		kind: wired, sizes: several, least: time.Second, most: 9 * time.Second, inject: landLate},
+	{name: "late-defragmentation", says: "a defragmentation lands late, when the watchdog that sent it has ended and is back",
+		kind: wired, least: time.Second, most: 8 * time.Second, inject: defragmentLate},
+	{name: "lost-answer", says: "the answer to a write is lost",
+		kind: wired, inject: loseAnswer},
+	{name: "watchdog-cut-off", says: "a watchdog reaches no member, or is not reached, or both",
+		kind: apart, phases: writing, least: 300 * time.Millisecond, most: 15 * time.Second, inject: cutWatchdogOff},
+	{name: "members-cut-apart", says: "a member does not reach the others, or is not reached, or both",
+		kind: apart, sizes: several, phases: early, least: 300 * time.Millisecond, most: 12 * time.Second, inject: cutMembersApart},
 }

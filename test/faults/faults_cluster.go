@@ -27,20 +27,8 @@ func revokeLeases(ctx context.Context, r *run) error {
 	if _, err := r.atPhase(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, brief)
-	defer cancel()
-	client := r.anyMember().Client()
-	all, err := client.Leases(ctx)
-	if err != nil {
-		return err
-	}
 	r.now()
-	for _, l := range all.Leases {
-		if _, err := client.Revoke(ctx, l.ID); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.endLeases(ctx)
 }
 
 func defragmentByHand(ctx context.Context, r *run) error {

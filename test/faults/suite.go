@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/etcd-watchdog/etcd-watchdog/test/faults/netns"
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
 	"github.com/etcd-watchdog/etcd-watchdog/test/watchdogs"
 )
@@ -158,7 +159,12 @@ func (s *suite) serve(ctx context.Context, batch []plan, until time.Time) error 
 		}
 		var err error
 		if w == nil {
-			if w, err = launch(ctx, s.dir, s.binaryFor(p), p.world()); err != nil {
+			w, err = launch(ctx, s.dir, s.binaryFor(p), p.world())
+			if errors.Is(err, netns.ErrUnavailable) {
+				fmt.Printf("seed %d: %s: skipped: %v\n", p.seed, p, err)
+				continue
+			}
+			if err != nil {
 				errs = append(errs, err)
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/etcd-watchdog/etcd-watchdog/test/faults/netns"
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
 	"github.com/etcd-watchdog/etcd-watchdog/test/watchdogs"
 )
@@ -55,6 +56,8 @@ type world struct {
 	dir     string
 	binary  string
 	cluster *realetcd.Cluster
+	wire    *wiring    // of a wired world
+	net     *netns.Net // of one that is apart
 
 	mu    sync.Mutex
 	dogs  []*watchdogs.Watchdog
@@ -87,6 +90,16 @@ func (w *world) launch(ctx context.Context) error {
 			return err
 		}
 	}
+	switch w.key.kind {
+	case wired:
+		w.wire = newWiring(w.processes)
+		cfg.Advertise = w.wire.advertise
+	case apart:
+		if w.net, err = netns.New(); err != nil {
+			return err
+		}
+		w.net.Place(&cfg)
+	}
 	if w.cluster, err = realetcd.Launch(ctx, filepath.Join(w.dir, "cluster"), cfg); err != nil {
 		return err
 	}
@@ -118,6 +131,11 @@ func (w *world) addDog(name string, m *realetcd.Member) (*watchdogs.Watchdog, er
 	if err != nil {
 		return nil, err
 	}
+	if w.net != nil {
+		if dog.Host, err = w.hostOfDog(m); err != nil {
+			return nil, err
+		}
+	}
 	w.mu.Lock()
 	w.dogs = append(w.dogs, dog)
 	w.mu.Unlock()
@@ -125,7 +143,7 @@ func (w *world) addDog(name string, m *realetcd.Member) (*watchdogs.Watchdog, er
 }
 
 func (w *world) config(m *realetcd.Member, other string) string {
-	return watchdogs.Config(w.cluster, m.ClientURL, timeouts, other)
+	return watchdogs.Config(w.cluster, m.AdvertisedURL, timeouts, other)
 }
 
 // watching returns the watchdogs that there are now.
@@ -255,6 +273,12 @@ func (w *world) close() error {
 	}
 	if w.cluster != nil {
 		errs = append(errs, w.cluster.Close())
+	}
+	if w.wire != nil {
+		errs = append(errs, w.wire.close())
+	}
+	if w.net != nil {
+		errs = append(errs, w.net.Close())
 	}
 	errs = append(errs, w.unmountDisks())
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ type Watchdog struct {
 	cmd     *exec.Cmd
 	ended   chan struct{}
 	status  int
+	pid     atomic.Int64
 }
 
 // Build compiles the program into dir, with further flags of go build, and
@@ -123,13 +125,15 @@ func (w *Watchdog) own(cmd *exec.Cmd, start func() error, log *os.File, begun ch
 		begun <- err
 		return
 	}
+	w.pid.Store(int64(cmd.Process.Pid))
 	begun <- nil
 	_ = cmd.Wait() // the status says it
 	w.status = cmd.ProcessState.ExitCode()
 }
 
-// PID is the process id of the latest run.
-func (w *Watchdog) PID() int { return w.cmd.Process.Pid }
+// PID is the process id of the latest run; 0 if there was none. It may be asked
+// for by any goroutine.
+func (w *Watchdog) PID() int { return int(w.pid.Load()) }
 
 // Ended is closed when the latest run has ended.
 func (w *Watchdog) Ended() <-chan struct{} { return w.ended }
