@@ -241,10 +241,12 @@ func (b *Book) ReleaseDoubtful(ctx context.Context) error {
 	return nil
 }
 
-// Leave ends the book for good: it revokes the lease, so that the others see at
-// once that nobody stands behind these tickets. For a process that no other
-// will resume; one that will be restarted just ends, and its tickets stay for
-// the TTL. Refused while a claim is held or in doubt.
+// Leave ends the book: it revokes the lease, so that the others see at once that
+// nobody stands behind these tickets. For a process that no other will resume,
+// and for one that can do nothing under them for now, as long as its member is
+// gone: a later Enrol makes a new book. A process that will be restarted just
+// ends, and its tickets stay for the TTL. Refused while a claim is held or in
+// doubt.
 func (b *Book) Leave(ctx context.Context) error {
 	lease := b.life.id()
 	if lease == 0 {

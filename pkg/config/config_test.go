@@ -103,6 +103,7 @@ func everythingElseParsed(t *testing.T) Config {
 			UnreachableGrace: 11 * time.Minute,
 			PollInterval:     7 * time.Second,
 			MinPollInterval:  250 * time.Millisecond,
+			AssumedSpeed:     policy.DefaultLimits().AssumedSpeed,
 		},
 		Claim: claim.Options{Prefix: "/ops/etcd-watchdog", TTL: 19 * time.Second, Tickets: 23},
 		Log:   Log{Level: "warning", Format: "json"},
@@ -127,7 +128,8 @@ func TestEveryKeyReachesItsField(t *testing.T) {
 // A field that no key sets stays what it is for ever, but for these.
 func TestEveryFieldHasAKey(t *testing.T) {
 	without := map[string]bool{
-		"Etcd.Password": true, "Limits.Only": true, "Limits.Immediate": true, // for a person's command line
+		"Limits.AssumedSpeed": true,
+		"Etcd.Password":       true, "Limits.Only": true, "Limits.Immediate": true, // for a person's command line
 	}
 	set, defaults := reflect.ValueOf(everythingElseParsed(t)), reflect.ValueOf(Default())
 	for i := range set.NumField() {

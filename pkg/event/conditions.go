@@ -16,7 +16,9 @@ const (
 
 // Conditions turns "this stands now", as every poll says it, into entries that
 // are worth reading: one when a condition begins, again after an hour and then
-// every six hours while it lasts, and one when it has ended.
+// every six hours while it lasts, and one when it has ended. A condition whose
+// row is Graded is reported again when it is worse than it ever was since it
+// began, and else not.
 //
 // A condition whose row has a Patience comes and goes with every piece of work:
 // it is reported when it has lasted for that long, and not at all before.
@@ -39,6 +41,7 @@ type standing struct {
 	began time.Time
 	due   time.Time // when it is reported, or reported again
 	told  bool      // it was reported; so its end will be
+	grade int       // the highest that was reported
 }
 
 // Update takes all the conditions that stand at now, one Event each, and
@@ -56,7 +59,11 @@ func (c *Conditions) Update(now time.Time, events []Event) []Event {
 		if !known {
 			s = standing{began: now, due: now.Add(e.Kind.Row().Patience)}
 		}
-		switch due := !now.Before(s.due); {
+		due := !now.Before(s.due)
+		if s.told && e.Kind.Row().Graded {
+			due = e.Grade > s.grade
+		}
+		switch {
 		case due && !s.told:
 			s.told, s.due = true, now.Add(firstRepeat)
 			e.Took = 0
@@ -65,6 +72,9 @@ func (c *Conditions) Update(now time.Time, events []Event) []Event {
 			s.due = now.Add(nextRepeat)
 			e.Took = now.Sub(s.began)
 			report = append(report, e)
+		}
+		if due {
+			s.grade = e.Grade
 		}
 		s.name = e.MemberName
 		next[key] = s

@@ -21,6 +21,7 @@ func TestConditions(t *testing.T) {
 	near := func(m uint8, bytes int64) Event {
 		return Event{Kind: NearQuota, Member: cluster.MemberID(m), MemberName: fmt.Sprintf("n%d", m), SizeBytes: bytes, Took: time.Minute}
 	}
+	worse := func(e Event, grade int) Event { e.Grade = grade; return e }
 	lost := Event{Kind: NotQuorate, Detail: "two of three"}
 	for name, looks := range map[string][]look{
 		"begins at once, ends once": {
@@ -40,6 +41,15 @@ func TestConditions(t *testing.T) {
 		"changed figures are no new condition": {
 			{0, []Event{near(1, 100)}, "near_quota/n1/0s"},
 			{time.Minute, []Event{near(1, 200)}, ""},
+		},
+		"one that comes on slowly is told again when it is worse than ever, and not by the clock": {
+			{0, []Event{near(1, 70)}, "near_quota/n1/0s"},
+			{7 * time.Hour, []Event{near(1, 79)}, ""},
+			{8 * time.Hour, []Event{worse(near(1, 80), 1)}, "near_quota/n1/8h0m0s"},
+			{9 * time.Hour, []Event{near(1, 79)}, ""},
+			{10 * time.Hour, []Event{worse(near(1, 80), 1)}, ""},
+			{11 * time.Hour, []Event{worse(near(1, 95), 3)}, "near_quota/n1/11h0m0s"},
+			{12 * time.Hour, nil, "condition_ended:near_quota/n1/12h0m0s"},
 		},
 		"each member has its own": {
 			{0, []Event{near(1, 1)}, "near_quota/n1/0s"},

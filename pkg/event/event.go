@@ -148,6 +148,8 @@ type Event struct {
 	Count       int           // how many times it was done
 	WonBytes    int64         // what was freed
 	Dropped     int           // EventsDropped, EventsLeftOut: how many
+
+	Grade int // of a condition that comes on slowly: how bad it is; no fact, more is worse
 }
 
 // Recorder takes events. A Recorder never blocks its caller and never fails:

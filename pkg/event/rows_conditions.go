@@ -29,25 +29,18 @@ func ofWhom(e Event) string {
 // that they explain.
 var conditionRows = []Row{{
 	Kind: NospaceArmed, Name: "nospace_armed", Level: Warning, ID: "dd316d6810f24e238b0e6d0653ad50db",
-	Facts: facts(member, alarm, sizes, ofCluster),
-	sentence: func(e Event) string {
-		if e.Member == 0 {
-			return "etcd refuses writes: NOSPACE is listed"
-		}
-		return "etcd refuses writes: a NOSPACE alarm is listed for " + who(e) + file(e)
-	},
-	Meaning: "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
-	Remedy:  "Nothing is to be done as long as work on the members is reported. If it lasts and none is, look for the condition that says why. If it comes back soon after it was healed, something writes more than the quota holds.",
-	hint:    "the watchdogs reclaim the space and then disarm it",
+	Facts:    facts(alarm, ofCluster),
+	sentence: func(Event) string { return "etcd refuses writes: NOSPACE is listed" },
+	Meaning:  "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
+	Remedy:   "Nothing is to be done as long as work on the members is reported. If it lasts and none is, look for the condition that says why. If it comes back soon after it was healed, something writes more than the quota holds.",
+	hint:     "the watchdogs reclaim the space and then disarm it",
 }, {
 	Kind: CorruptArmed, Name: "corrupt_armed", Level: Err, ID: "d6067b0fbfa7495c890d4364f3375296",
-	Facts: facts(member, alarm, ofCluster),
-	sentence: func(e Event) string {
-		return "etcd says that the data of " + who(e) + " are corrupt (CORRUPT alarm), so nothing is touched"
-	},
-	Meaning: "A member holds other data than its peers. The watchdog does nothing at all to the cluster while this alarm is listed, and never disarms it.",
-	Remedy:  "Find out which member differs (`etcdctl endpoint hashkv --cluster`), take a snapshot of a good one, remove the bad member with its data directory and add it anew, then disarm the alarm by hand. etcd's guide on data corruption has the details.",
-	hint:    "find and replace the member that differs, then disarm by hand",
+	Facts:    facts(alarm, ofCluster),
+	sentence: func(Event) string { return "etcd says that data are corrupt (CORRUPT alarm), so nothing is touched" },
+	Meaning:  "A member holds other data than its peers. The watchdog does nothing at all to the cluster while this alarm is listed, and never disarms it.",
+	Remedy:   "Find out which member differs (`etcdctl endpoint hashkv --cluster`), take a snapshot of a good one, remove the bad member with its data directory and add it anew, then disarm the alarm by hand. etcd's guide on data corruption has the details.",
+	hint:     "find and replace the member that differs, then disarm by hand",
 }, {
 	Kind: IdentityMismatch, Name: "identity_mismatch", Level: Err, ID: "5ce49dbd6ec34df3a1fb72682fc0821c",
 	Facts: ofMember,
@@ -86,7 +79,8 @@ var conditionRows = []Row{{
 	Meaning:  "The member has not applied what the others have. Nothing is begun on any member until it has, for the cluster could lose its quorum.",
 	Remedy:   "Nothing is to be done if it ends by itself. If it lasts, its disk or network is too slow for the writes.",
 }, {
-	Kind: NearQuota, Name: "near_quota", Level: Warning, ID: "1c6e6316d13c42a4a390b9c7ad813c84",
+	Graded: true,
+	Kind:   NearQuota, Name: "near_quota", Level: Warning, ID: "1c6e6316d13c42a4a390b9c7ad813c84",
 	Facts:    ofFile,
 	sentence: func(e Event) string { return "The database of " + who(e) + " comes near its quota" + file(e) },
 	Meaning:  "The file has passed thresholds.warn-at. At the quota, etcd stops taking writes from everybody.",
@@ -149,13 +143,15 @@ var conditionRows = []Row{{
 	Meaning: "A defragmentation blocks its member as long as it runs. This one is predicted to take longer than voluntary work may.",
 	Remedy:  "Configure maintenance.windows in which longer work is welcome, or raise maintenance.stall-budget. Otherwise it is done when the file passes thresholds.urgent-at.",
 }, {
-	Kind: NothingToReclaim, Name: "nothing_to_reclaim", Level: Info, ID: "aae336ee478a4291aa612b55cd785845",
+	Graded: true,
+	Kind:   NothingToReclaim, Name: "nothing_to_reclaim", Level: Info, ID: "aae336ee478a4291aa612b55cd785845",
 	Facts:    ofFile,
 	sentence: func(e Event) string { return "A defragmentation of " + who(e) + " would win too little" + file(e) },
 	Meaning:  "The file is large because the data are, not because of free pages. Work on it would block the member and give back less than maintenance.min-reclaim.",
 	Remedy:   "Delete what is not needed, or restart every member with a larger --quota-backend-bytes, before the quota is reached.",
 }, {
-	Kind: QuotaInSight, Name: "quota_in_sight", Level: Warning, ID: "143cbcfe9da6139c48f668bef4625783",
+	Graded: true,
+	Kind:   QuotaInSight, Name: "quota_in_sight", Level: Warning, ID: "143cbcfe9da6139c48f668bef4625783",
 	Facts:    ofFile,
 	sentence: func(e Event) string { return "The quota of " + who(e) + " is in sight" + file(e) },
 	Meaning:  "What is in use has grown steadily, not only between two compactions. If it goes on, the file is at its quota within a day, and neither compaction nor defragmentation will help then: it is live data that grows.",

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type Row struct {
 
 	// Patience is how long a condition lasts before it is worth a word.
 	Patience time.Duration
+	// Graded: while such a condition lasts it is told again when its Grade rises
+	// above all that were told, and not by the clock.
+	Graded bool
 
 	// Meaning and Remedy are for a person who reads the entry and wants to
 	// know more: what it says about the cluster, and what is to be done, if
@@ -87,7 +91,10 @@ func (r Row) Message(e Event) string {
 	if r.Kind.Condition() && e.Took > 0 {
 		s += " (for " + length(e.Took) + " now)"
 	}
-	if r.hint != "" {
+	switch {
+	case r.hint != "" && strings.HasSuffix(s, "?"):
+		s += " " + capital(r.hint)
+	case r.hint != "":
 		s += "; " + r.hint
 	}
 	return printable(s)

@@ -54,4 +54,5 @@ type Condition struct {
 	Reason Reason
 	Member cluster.MemberID // 0: the cluster as a whole
 	Detail string           // a sentence or clause with the figures of now
+	Grade  int              // how bad it is, where that can change; more is worse
 }

@@ -307,7 +307,7 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 		}
 		mem.Members = append(mem.Members, mm)
 	}
-	mem.OverSince = d.ago(now, time.Second, time.Minute)
+	mem.DueSince = d.ago(now, time.Second, time.Minute)
 	if d.seldom(2) {
 		mem.Disarms, mem.DisarmedAt = d.roll(6), now.Add(-pick(d, time.Second, 2*time.Minute, 6*time.Minute, 11*time.Minute))
 	}

@@ -51,7 +51,7 @@ func TestCompactAlone(t *testing.T) {
 func TestWhoCompactsFirst(t *testing.T) {
 	const over = "watch 1 2 3; members 3 600/600/100 of 1000;"
 	first, second, third := "near_quota 1: compact 1@4000", "near_quota 2: compact 2@4000", "near_quota 3: compact 3@4000"
-	const rests = "below_threshold"
+	const rests, rests2 = "below_threshold", "near_quota 3"
 	tell(t, []story{
 		{"the lowest id", over, []string{first, rests, rests}},
 		{"a second later the next as well", over + "look; wait 1s", []string{first, second, rests}},
@@ -62,6 +62,9 @@ func TestWhoCompactsFirst(t *testing.T) {
 		{"nobody knows who has one: by the members", over + "claims unknown", []string{first, rests, rests}},
 		{"who has none takes its turn by the members", over + "books 1 2", []string{first, rests, rests}},
 		{"and steps in", over + "books 1 2; look; wait 2s", []string{first, second, third}},
+		{"nobody defragments what is to be compacted first", "watch 1 2 3; members 3 425/320/50 of 500", []string{first, "another_members_turn 2", "another_members_turn 3"}},
+		{"the clock begins when a compaction is due", "watch 1 2 3; members 3 740/740 of 1000 each 1; compacted; wait 1h; write 1000; member 2 790/790; look", []string{
+			"near_quota 1: compact 1@5500", rests2, rests2}},
 		{"what the first one wins, the others see", over + "look; do 1; wait 1s", []string{rests, rests, rests}},
 	})
 }
@@ -215,7 +218,9 @@ func TestVerdictInTime(t *testing.T) {
 		{"then the verdict", full + "compacted", []string{"live_data_too_large 2"}},
 		{"a tenth of the quota left is room enough for none", "watch 2; members 3 899/899 of 1000; compacted", []string{"nothing_to_reclaim 2"}},
 		{"it is compacted again, later", full + "compacted; write 125; wait 10m", []string{"near_quota 2: compact 2@5125"}},
-		{"but not for a few revisions", full + "compacted; write 124; wait 10m", []string{"live_data_too_large 2"}},
+		{"a minute later for a single revision", full + "compacted; write 1; wait 1m", []string{"near_quota 2: compact 2@5001"}},
+		{"but not before", full + "compacted; write 1; wait 59s", []string{"live_data_too_large 2"}},
+		{"and not for none", full + "compacted; wait 1h", []string{"live_data_too_large 2"}},
 		{"and to no effect", full + "compacted; write 125; wait 10m; compacted", []string{"live_data_too_large 2"}},
 		{"keys were deleted", full + "compacted; members 3 970/970/500; write 125; wait 10m; compacted", []string{"near_quota 2: compact 2@4125, defragment 2 [claim] urgent"}},
 		{"the quota was raised", full + "compacted; members 3 of 2000", []string{"below_threshold"}},

@@ -279,6 +279,12 @@ func (j judge) voluntary() {
 	j.require(open || j.d.Expected <= j.l.StallBudget, "voluntary work beyond the stall budget")
 }
 
+// pressed: at its speed a member is full before the looks can have told more.
+func (j judge) pressed(m cluster.Member) bool {
+	speed := j.mem.Of(m.ID).Growth.Speed()
+	return speed > 0 && float64(m.Quota.Bytes-m.InUseBytes)/speed/8 <= j.l.MinPollInterval.Seconds()
+}
+
 // routine: rule 4, and I4 for it: what history is given up while nothing is
 // refused yet.
 func (j judge) routine(m cluster.Member) {
@@ -298,7 +304,10 @@ func (j judge) routine(m cluster.Member) {
 		return
 	}
 	little := policy.Share(float64(mm.CompactionWon)/float64(m.Quota.Bytes)) < 0.05
-	halves := mm.KeptRevisions > 0 && kept == mm.KeptRevisions/2 && (mm.KeptRevisions == j.l.KeepRevisions || inUse >= j.l.DefragmentAt)
-	j.require(!little || halves, "a compaction that won next to nothing is repeated")
-	j.require(kept >= mm.KeptRevisions/2 || inUse >= j.l.DefragmentAt, "I4: more than half of the history is given up at once")
+	late := inUse >= j.l.DefragmentAt || j.pressed(m)
+	halves := mm.KeptRevisions > 0 && kept == mm.KeptRevisions/2 && (mm.KeptRevisions == j.l.KeepRevisions || late)
+	verdict := mm.KeptRevisions == 0 && policy.Share(float64(mm.CompactedInUse)/float64(m.Quota.Bytes)) >= j.l.DisarmBelow
+	verdict = verdict && inUse >= j.l.DisarmBelow && kept == 0 && j.now.Sub(mm.CompactedAt) >= time.Minute
+	j.require(!little || halves || verdict, "a compaction that won next to nothing is repeated")
+	j.require(kept >= mm.KeptRevisions/2 || late, "I4: more than half of the history is given up at once")
 }

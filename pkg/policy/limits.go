@@ -29,6 +29,7 @@ type Limits struct {
 	UnreachableGrace time.Duration // under NOSPACE a voter absent for longer is left out of "every voter"
 	PollInterval     time.Duration // between two looks at a calm cluster
 	MinPollInterval  time.Duration // between two looks under NOSPACE
+	AssumedSpeed     int64         // bytes per second that clients may begin to write between two looks; 0: none
 
 	Observe bool // nothing is ever done; the decisions are reported
 
@@ -54,5 +55,6 @@ func DefaultLimits() Limits {
 		UnreachableGrace: 5 * time.Minute,
 		PollInterval:     10 * time.Second,
 		MinPollInterval:  500 * time.Millisecond,
+		AssumedSpeed:     32 << 20,
 	}
 }

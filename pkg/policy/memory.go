@@ -27,7 +27,7 @@ type Memory struct {
 	Look     Look // what the fixed order saw unchanged, and since when
 	Hindered bool // at the last look no watchdog could have worked on any member
 
-	OverSince time.Time // since when some voter's pages in use are at compact-at or above; zero: none is
+	DueSince time.Time // since when a compaction alone is due; zero: none is
 }
 
 // MemberMemory is what is remembered of one member.
@@ -43,9 +43,11 @@ type MemberMemory struct {
 
 	CompactedRevision int64 // what a physical compaction through this member has reached
 	CompactedAt       time.Time
-	CompactedInUse    int64 // pages in use right after it, in bytes
-	CompactionWon     int64 // by how much they fell, in bytes
-	KeptRevisions     int64 // the history that it kept
+	CompactedInUse    int64     // pages in use right after it, in bytes
+	CompactionWon     int64     // by how much they fell, in bytes
+	KeptRevisions     int64     // the history that it kept
+	FirstCompactedAt  time.Time // when one was first made through it
+	TooLarge          bool      // its live data were too large when no NOSPACE was listed, and nothing has refuted that since
 
 	FailedAt       time.Time // when etcd last failed a step of ours on it; zero: the last one succeeded
 	Failures       int       // in a row
@@ -131,7 +133,7 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 		return !listed
 	})
 	next.Look = m.Look.next(v, next)
-	next.noteOver(l, v)
+	next.noteDue(l, v)
 	return next
 }
 
@@ -187,14 +189,23 @@ func (m *Memory) noteHolder(v cluster.View) {
 	}
 }
 
-// noteOver keeps since when pages in use call for a compaction.
-func (m *Memory) noteOver(l Limits, v cluster.View) {
-	_, over := world{limits: l, now: v.At, view: v}.mostInUse()
+// noteDue keeps since when a compaction alone has been due, and of which members
+// the live data are too large. That verdict is given while nothing is refused,
+// and outlives the beginning of NOSPACE as long as nothing refutes it.
+func (m *Memory) noteDue(l Limits, v cluster.View) {
+	w := world{limits: l, now: v.At, view: v, memory: *m}
+	_, _, due := w.historyGivesWay()
 	switch {
-	case !over:
-		m.OverSince = time.Time{}
-	case m.OverSince.IsZero():
-		m.OverSince = v.At
+	case !due:
+		m.DueSince = time.Time{}
+	case m.DueSince.IsZero():
+		m.DueSince = v.At
+	}
+	for i := range m.Members {
+		mm := &m.Members[i]
+		if member, listed := v.Member(mm.ID); listed && member.Contact == cluster.Answered {
+			mm.TooLarge = w.liveTooLarge(member) && (mm.TooLarge || !v.Alarmed(cluster.AlarmNoSpace))
+		}
 	}
 }
 
@@ -305,6 +316,9 @@ func (m *Memory) noteTry(o Outcome) {
 func (mm *MemberMemory) compacted(revision int64, o Outcome, after cluster.Member) {
 	mm.CompactedRevision, mm.CompactedAt = max(mm.CompactedRevision, revision), o.At
 	mm.KeptRevisions = max(0, o.Decision.Revision-mm.CompactedRevision)
+	if mm.FirstCompactedAt.IsZero() {
+		mm.FirstCompactedAt = o.At
+	}
 	if after.Contact == cluster.Answered {
 		mm.CompactionWon = max(0, o.InUseBefore-after.InUseBytes)
 		mm.CompactedInUse = after.InUseBytes

@@ -217,11 +217,11 @@ func (w world) absent() *obstacle {
 		if m.Contact == cluster.Answered {
 			continue
 		}
-		o := notThere(w.view, m)
 		if m.Contact == cluster.Silent && m.ID != w.view.Leader() {
-			o.detail += fmt.Sprintf("; the others are healed without it once it has been absent for %s", w.limits.UnreachableGrace)
+			return &obstacle{MemberUnreachable, m.ID, fmt.Sprintf(
+				"the others are healed without member %s once it has been absent for %s; it does not answer: %s", name(m), w.limits.UnreachableGrace, m.Problem)}
 		}
-		return o
+		return notThere(w.view, m)
 	}
 	return nil
 }

@@ -281,6 +281,10 @@ func (s *stage) scriptLimit(args []string) (string, error) {
 	case "keep-revisions":
 		_, err := fmt.Sscan(value, &l.KeepRevisions)
 		return "", err
+	case "assumed-speed": // MiB a second
+		n, err := parseMiB(value)
+		l.AssumedSpeed = n
+		return "", err
 	case "only":
 		id, err := cluster.ParseMemberID(value)
 		l.Only = id

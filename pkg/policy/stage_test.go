@@ -65,8 +65,10 @@ type watchdog struct {
 }
 
 func newStage(t testing.TB) *stage {
+	limits := policy.DefaultLimits()
+	limits.AssumedSpeed = 0 // else it would be the looks' distance in most scripts
 	return &stage{
-		t: t, limits: policy.DefaultLimits(), now: begin, revision: 5000, leader: 1,
+		t: t, limits: limits, now: begin, revision: 5000, leader: 1,
 		claims: cluster.Claims{Known: true},
 	}
 }

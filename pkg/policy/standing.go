@@ -14,7 +14,7 @@ import (
 func (w world) standing(d Decision) []Condition {
 	var all []Condition
 	add := func(reason Reason, member cluster.MemberID, detail string) {
-		all = append(all, Condition{reason, member, detail})
+		all = append(all, Condition{Reason: reason, Member: member, Detail: detail, Grade: w.grade(reason, member)})
 	}
 	for _, kind := range []cluster.AlarmKind{cluster.AlarmNoSpace, cluster.AlarmCorrupt} {
 		if ids := w.alarmed(kind); len(ids) > 0 {
@@ -35,6 +35,9 @@ func (w world) standing(d Decision) []Condition {
 		o := w.tooLarge()
 		add(o.reason, o.member, o.detail)
 	}
+	if o := w.lacksRoom(); o != nil {
+		add(o.reason, o.member, o.detail)
+	}
 	for _, m := range w.view.Members {
 		w.ofMember(m, add)
 	}
@@ -42,7 +45,7 @@ func (w world) standing(d Decision) []Condition {
 		d = w.voluntary() // what waits goes on waiting meanwhile
 	}
 	if !d.Acts() && d.Reason != BelowThreshold && d.Reason != NearQuota { // that is told with its member
-		all = append(all, Condition{d.Reason, w.subject(d), d.Detail})
+		add(d.Reason, w.subject(d), d.Detail)
 	}
 	return tidy(all)
 }
@@ -87,7 +90,49 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
 		add(NearQuota, m.ID, "")
 	}
+	if w.memory.Of(m.ID).TooLarge {
+		add(LiveDataTooLarge, m.ID, w.futile(m)) // whatever is decided, also while NOSPACE is being found out about
+	}
 }
+
+// lacksRoom returns that the disk of this host has no room for a defragmentation
+// which its member needs, whether or not something else is done meanwhile. Under
+// NOSPACE that is known only when a compaction has shown how much there is to
+// be written.
+func (w world) lacksRoom() *obstacle {
+	m, listed := w.view.Member(w.view.Local)
+	armed := w.view.Alarmed(cluster.AlarmNoSpace)
+	if !listed || !needsWork(w.limits, m, w.quota(m)) || !armed && !m.Quota.Trusted() {
+		return nil
+	}
+	if armed && !(w.compacted(w.memory.Of(m.ID)) && w.inUseKnown(m)) {
+		return nil
+	}
+	return w.noRoom(m)
+}
+
+// grade is how bad a condition is that comes on slowly: how many of the further
+// thresholds a file has passed, or how often the time that is left was halved.
+func (w world) grade(reason Reason, id cluster.MemberID) int {
+	m, _ := w.view.Member(id)
+	grade := 0
+	switch reason {
+	case NearQuota, NothingToReclaim:
+		for _, share := range []Share{w.limits.DefragmentAt, w.limits.DisarmBelow, w.limits.UrgentAt} {
+			if atLeast(m.SizeBytes, m.Quota, share) {
+				grade++
+			}
+		}
+	case QuotaInSight:
+		left, _ := w.inSight(m)
+		for ; grade < halvings && left <= horizon>>(grade+1); grade++ {
+		}
+	}
+	return grade
+}
+
+// halvings of the horizon are told: the last is a time of an hour and a half.
+const halvings = 4
 
 func (w world) anyAnswers() bool {
 	return slices.ContainsFunc(w.view.Members, func(m cluster.Member) bool { return m.Contact == cluster.Answered })

@@ -73,6 +73,10 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 		return &obstacle{NothingToReclaim, m.ID, fmt.Sprintf("a defragmentation of member %s would win %s, less than it is worth",
 			name(m), cluster.FormatBytes(m.ReclaimableBytes()))}
 	}
+	if _, _, due := w.historyGivesWay(); due && !w.urgent(m) && atLeast(m.InUseBytes, m.Quota, w.limits.CompactAt) {
+		return &obstacle{AnotherMembersTurn, m.ID, fmt.Sprintf(
+			"what is in use of member %s is compacted first, and that is begun by the watchdog of another member", name(m))}
+	}
 	if m.ID == w.view.Leader() && !w.inWindow() {
 		if _, ok := w.successor(m, []cluster.Member{m}); !ok && len(w.view.Voters()) > 1 {
 			return &obstacle{OutsideWindow, m.ID, fmt.Sprintf("member %s leads and the leadership cannot be moved away; that is left to a maintenance window", name(m))}

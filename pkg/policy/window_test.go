@@ -1,12 +1,40 @@
 package policy_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 	_ "time/tzdata" // the zones are the same on every machine
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
+
+// Whatever the clocks do: a window is open when the wall shows a time in it, as it
+// would be in a place where no clock is ever changed.
+func TestWindowGoesByTheWall(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for _, zone := range []string{"Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "America/Havana", "UTC"} {
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			there := policy.Window{From: r.IntN(24 * 60), To: r.IntN(24 * 60), Location: location}
+			for day := range there.Days {
+				there.Days[day] = r.IntN(2) == 0
+			}
+			still := there
+			still.Location = time.UTC
+			for at, end := begin, begin.AddDate(1, 0, 0); at.Before(end); at = at.Add(17 * time.Minute) {
+				l := at.In(location)
+				wall := time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), 0, time.UTC)
+				if there.Open(at) != still.Open(wall) {
+					t.Fatalf("%s: %+v is open at %s: %v", zone, there, l, there.Open(at))
+				}
+			}
+		}
+	}
+}
 
 func TestWindow(t *testing.T) {
 	at := func(hour, minute int) int { return 60*hour + minute }

@@ -32,10 +32,18 @@ func (w *Watchdog) close(now time.Time, v cluster.View, d policy.Decision) {
 	w.Recorder.Record(event.Event{
 		Kind: event.Polled, Reason: string(d.Reason), Detail: d.Detail, Member: v.Local, MemberName: local.Name,
 		SizeBytes: local.SizeBytes, InUseBytes: local.InUseBytes, QuotaBytes: local.Quota.Bytes,
-		QuotaFrom: local.Quota.Source.String(), Took: time.Since(now),
+		QuotaFrom: quotaFrom(local), Took: time.Since(now),
 	})
 	w.Status(sentence(v, d, w.word("worked")))
 	w.keep(v, d)
+}
+
+// quotaFrom says how a member's quota is known; nothing, if it is not.
+func quotaFrom(m cluster.Member) string {
+	if m.Quota.Bytes == 0 {
+		return ""
+	}
+	return m.Quota.Source.String()
 }
 
 // nameOf returns a member's name, or nothing.
@@ -49,8 +57,8 @@ func about(v cluster.View, kind event.Kind, c policy.Condition) event.Event {
 	m, _ := v.Member(c.Member)
 	e := event.Event{
 		Kind: kind, Reason: string(c.Reason), Detail: c.Detail, Member: c.Member, MemberName: m.Name,
-		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
-		Holder: v.Claims.Holder,
+		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: quotaFrom(m),
+		Holder: v.Claims.Holder, Grade: c.Grade,
 	}
 	switch c.Reason {
 	case policy.NospaceArmed:
@@ -153,7 +161,8 @@ func steps(d policy.Decision) string {
 }
 
 // sumUp tells of compactions alone: of the first at once, then of what there
-// were in an hour. Under load there are many a minute.
+// were in an hour, or in a day if they won little. Under load there are many a
+// minute.
 func (w *Watchdog) sumUp(o policy.Outcome) {
 	m, _ := o.View.Member(o.Decision.Member)
 	r := &w.routine
@@ -162,12 +171,13 @@ func (w *Watchdog) sumUp(o policy.Outcome) {
 	}
 	r.count++
 	r.won += max(0, o.InUseBefore-m.InUseBytes)
-	if r.told && o.At.Sub(r.since) < routineEvery {
+	worth := float64(r.won) >= routineWorth*float64(m.Quota.Bytes)
+	if since := o.At.Sub(r.since); r.told && (since < routineEvery || !worth && since < routineAtLeast) {
 		return
 	}
 	w.Recorder.Record(event.Event{
 		Kind: event.HistoryCompacted, Job: w.job(), Member: m.ID, MemberName: m.Name, SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes,
-		QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(), Count: r.count, WonBytes: r.won, Took: o.At.Sub(r.since), Detail: o.Decision.Detail,
+		QuotaBytes: m.Quota.Bytes, QuotaFrom: quotaFrom(m), Count: r.count, WonBytes: r.won, Took: o.At.Sub(r.since), Detail: o.Decision.Detail,
 	})
 	*r = routine{since: o.At, told: true}
 }

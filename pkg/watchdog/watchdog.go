@@ -91,6 +91,10 @@ type routine struct {
 const (
 	// routineEvery is how often compactions alone are told of, at most.
 	routineEvery = time.Hour
+	// routineWorth is the share of the quota that they have to win for that; what
+	// wins less is told once in routineAtLeast.
+	routineWorth   = 0.05
+	routineAtLeast = 24 * time.Hour
 	// keepEvery is how often what has been learnt is kept, if nothing happens.
 	keepEvery = time.Minute
 	// slack is added to the deadline of a tick before it counts as hung.
@@ -136,7 +140,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	now := time.Now()
 	w.extend(now)
 	v := w.look(ctx, now)
-	if w.settle(ctx, v) || w.enrol(ctx, v) {
+	if w.settle(ctx, v) || w.leave(ctx, v) || w.enrol(ctx, v) {
 		v.Claims = w.readClaims(ctx, v)
 	}
 	w.checkRights(ctx, v)
@@ -307,6 +311,26 @@ func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 	}
 	delete(w.errors, "enrol")
 	w.enrolled, w.replenish = true, false
+	return true
+}
+
+// leave gives the tickets up when the local member has been silent for
+// adopt-after: this watchdog does nothing without it, and as long as its book is
+// there, hosts that have none stand still under NOSPACE. Nothing is given up
+// while work may be going on under a ticket. It reports whether the claim has to
+// be read anew.
+func (w *Watchdog) leave(ctx context.Context, v cluster.View) bool {
+	since := w.memory.Of(v.Local).SilentSince
+	silent := !since.IsZero() && v.At.Sub(since) >= w.Limits.AdoptAfter
+	if w.Passive || !silent || !v.Claims.Enrolled || v.Claims.InDoubt || w.held != nil || w.resumed || len(w.memory.Doubts) > 0 {
+		return false
+	}
+	if err := w.Book.Leave(ctx); err != nil {
+		w.failed(v, "leave", fmt.Errorf("giving the tickets up, since the member of this host does not answer: %w", err))
+		return false
+	}
+	delete(w.errors, "leave")
+	w.enrolled = false
 	return true
 }
 

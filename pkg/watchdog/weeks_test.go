@@ -287,7 +287,8 @@ func (w *weekTally) nearlyFull() {
 
 // hysteresis checks that no watchdog compacts again through the same member
 // before ten minutes have passed or 5 % of the quota were written, but to halve
-// the history that is kept, down to none.
+// the history that is kept, down to none; and, while the live data are too large,
+// before a minute has.
 func (w *weekTally) hysteresis() {
 	const (
 		again    = 10 * time.Minute
@@ -298,6 +299,7 @@ func (w *weekTally) hysteresis() {
 		last time.Time
 		run  int
 	}
+	told := w.journal.of(event.LiveDataTooLarge, event.ConditionEnded)
 	rows := map[[2]cluster.MemberID]*row{}
 	for _, e := range w.compactions() {
 		key := [2]cluster.MemberID{e.By, e.Member}
@@ -306,7 +308,7 @@ func (w *weekTally) hysteresis() {
 		case r == nil:
 			rows[key] = &row{last: e.At}
 			continue
-		case e.At.Sub(r.last) >= again || w.writtenBy(e.At)-w.writtenBy(r.last) >= regrown:
+		case e.At.Sub(r.last) >= again || e.At.Sub(r.last) >= time.Minute && verdict(told, e.By, e.At) || w.writtenBy(e.At)-w.writtenBy(r.last) >= regrown:
 			r.run = 0
 		default:
 			if r.run++; r.run == halvings+1 {
@@ -315,6 +317,18 @@ func (w *weekTally) hysteresis() {
 		}
 		r.last = e.At
 	}
+}
+
+// verdict reports that a watchdog has said by then that live data are too large,
+// and not that it is over.
+func verdict(told []entry, by cluster.MemberID, at time.Time) bool {
+	stands := false
+	for _, e := range told {
+		if e.by == by && !e.at.After(at) && (e.Kind == event.LiveDataTooLarge || e.Condition == event.LiveDataTooLarge.String()) {
+			stands = e.Kind == event.LiveDataTooLarge
+		}
+	}
+	return stands
 }
 
 // unflapping checks that what lasts is not told to begin and to end over and
