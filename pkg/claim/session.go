@@ -12,10 +12,11 @@ import (
 )
 
 // The session's files in the runtime directory. The lock is a file of its own,
-// since the other one is replaced whenever it is written.
+// since the other one is replaced whenever it is written. Who holds it can be
+// seen from outside.
 const (
 	sessionFile = "lease.json"
-	sessionLock = "lease.lock"
+	SessionLock = "lease.lock"
 )
 
 // sessionVersion is the version of the session file's JSON.
@@ -57,7 +58,7 @@ func OpenSession(dir, machineID, bootID string) (*Session, error) {
 	if dir == "" {
 		return NewEphemeralSession(), nil
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, sessionLock), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, SessionLock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the session: %w", err)
 	}
@@ -76,7 +77,7 @@ func (s *Session) begin() error {
 		return ErrSessionInUse
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", sessionLock, err)
+		return fmt.Errorf("lock %s: %w", SessionLock, err)
 	}
 	lease, err := s.read()
 	if err != nil {

@@ -30,6 +30,24 @@ var faults = []fault{{
 	what: "a defragmentation while it receives a snapshot can damage its data (mended in 3.4.38, 3.5.23 and 3.6.5); so it is never done to a member that has not caught up",
 }}
 
+// Fault is a known fault of a server version, for people.
+type Fault struct {
+	What    string
+	Refuses bool // no voluntary defragmentation is done to a member with it
+}
+
+// KnownFaults returns the faults of a version that bear on maintenance, gravest
+// first.
+func KnownFaults(version string) []Fault {
+	var known []Fault
+	for _, f := range faults {
+		if version != "" && f.affects(version) {
+			known = append(known, Fault{f.what, f.refuses})
+		}
+	}
+	return known
+}
+
 // faultOf returns the gravest known fault of a member's version.
 func faultOf(m cluster.Member) (fault, bool) {
 	for _, f := range faults {
@@ -63,7 +81,7 @@ func (w world) changing() string {
 		if m.DowngradeTo != "" {
 			return "a downgrade to " + m.DowngradeTo + " is in progress"
 		}
-		if minor := minorOf(m.Version); len(minors) == 0 || minors[0] != minor {
+		if minor := MinorOf(m.Version); len(minors) == 0 || minors[0] != minor {
 			minors = append(minors, minor)
 		}
 	}
@@ -73,8 +91,8 @@ func (w world) changing() string {
 	return ""
 }
 
-// minorOf returns the server line of a version: 3.6 of 3.6.16.
-func minorOf(version string) string {
+// MinorOf returns the server line of a version: 3.6 of 3.6.16.
+func MinorOf(version string) string {
 	parts := strings.SplitN(version, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
@@ -86,12 +104,17 @@ func (w world) noRoom(m cluster.Member) *obstacle {
 	if m.ID != w.view.Local || !disk.Known {
 		return nil
 	}
-	need := m.InUseBytes + max(m.InUseBytes/diskReserveDivide, diskReserveBytes)
+	need := RoomBytes(m)
 	if disk.FreeBytes >= need {
 		return nil
 	}
 	return &obstacle{DiskTooSmall, m.ID, fmt.Sprintf("a defragmentation of member %s needs %s on its disk, and %s are free; free some, or move the data directory to a larger disk",
 		name(m), cluster.FormatBytes(need), cluster.FormatBytes(disk.FreeBytes))}
+}
+
+// RoomBytes is what has to be free on a member's disk before it is defragmented.
+func RoomBytes(m cluster.Member) int64 {
+	return m.InUseBytes + max(m.InUseBytes/diskReserveDivide, diskReserveBytes)
 }
 
 // What has to stay free on the disk besides the new file: etcd's log grows while

@@ -121,3 +121,12 @@ func TestObserve(t *testing.T) {
 		})
 	}
 }
+
+func TestKnownFaultsAreToldGravestFirst(t *testing.T) {
+	for version, want := range map[string]int{"3.5.4": 3, "3.5.20": 1, "3.6.16": 0, "3.4.30": 2, "": 0, "4.0.0": 0} {
+		known := policy.KnownFaults(version)
+		if len(known) != want || want == 3 && !known[0].Refuses {
+			t.Errorf("%q: %+v, want %d", version, known, want)
+		}
+	}
+}
