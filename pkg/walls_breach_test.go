@@ -27,6 +27,8 @@ var breaches = []struct {
 	{"pkg/policy", "a.go", `import _ "log/slog"`, "does no input or output"},
 	{"pkg/policy", "a.go", `import _ "math/rand/v2"`, "draws no lots"},
 	{"pkg/cluster", "a.go", `import _ "sync/atomic"`, "waits for nothing"},
+	{"pkg/doctor", "a.go", `import _ "os"`, "does no input or output"},
+	{"pkg/doctor", "a.go", `import _ "` + module + `pkg/etcd"`, "may import the standard library only"},
 	{"pkg/policy", "a.go", `import "time"; var now = time.Now()`, "take the time as an argument"},
 
 	{"pkg/claim", "a.go", `import _ "go.etcd.io/etcd/client/v3"`, ""},
