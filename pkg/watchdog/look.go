@@ -7,6 +7,9 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
+// Now is the one now of a look that is made without a Watchdog.
+func Now() time.Time { return time.Now() }
+
 // Look is the beginning of a tick and nothing more: it observes, reads the claim
 // and decides, as Run does, and does nothing about it. Passive has to be set: a
 // Watchdog that looks holds no tickets, and decides as if it did.
