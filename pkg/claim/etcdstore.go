@@ -177,6 +177,8 @@ func mapped(err error) error {
 		return ErrRefused
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return ErrLeaseGone
+	case errors.Is(err, rpctypes.ErrUserEmpty):
+		return fmt.Errorf("etcd asks for a user: set user and password-file: %w", err)
 	default:
 		return err
 	}
