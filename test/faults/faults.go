@@ -108,4 +108,8 @@ var faults = []fault{
 		kind: apart, phases: writing, least: 300 * time.Millisecond, most: 15 * time.Second, inject: cutWatchdogOff},
 	{name: "members-cut-apart", says: "a member does not reach the others, or is not reached, or both",
 		kind: apart, sizes: several, phases: early, least: 300 * time.Millisecond, most: 12 * time.Second, inject: cutMembersApart},
+	{name: "takes-together", says: "two watchdogs take the claim at the same moment",
+		kind: wired, sizes: several, least: 9 * time.Second, inject: takeTogether},
+	{name: "defragmentation-in-doubt", says: "the connection breaks before a defragmentation, which lands late, beside another one if that is begun",
+		kind: wired, sizes: several, least: 8 * time.Second, most: 9 * time.Second, inject: defragmentInDoubt},
 }

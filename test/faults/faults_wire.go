@@ -19,10 +19,12 @@ type wiring struct {
 	processes func() map[string]int
 
 	mu      sync.Mutex
-	proxies []*wire.Proxy
+	proxies map[string]*wire.Proxy // by member
 }
 
-func newWiring(processes func() map[string]int) *wiring { return &wiring{processes: processes} }
+func newWiring(processes func() map[string]int) *wiring {
+	return &wiring{processes: processes, proxies: map[string]*wire.Proxy{}}
+}
 
 // advertise puts a proxy before a member, and returns where it stands.
 func (w *wiring) advertise(name, clientURL string) (string, error) {
@@ -32,8 +34,24 @@ func (w *wiring) advertise(name, clientURL string) (string, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.proxies = append(w.proxies, p)
-	return p.URL(), nil
+	if old := w.proxies[name]; old != nil { // the launch starts over
+		err = old.Close()
+	}
+	w.proxies[name] = p
+	return p.URL(), err
+}
+
+// sever breaks every connection to the member, which takes new ones at once.
+func (w *wiring) sever(member string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.proxies[member]
+	if p == nil {
+		return fmt.Errorf("there is no proxy for %s", member)
+	}
+	p.Cut()
+	p.Heal()
+	return nil
 }
 
 func (w *wiring) close() error {

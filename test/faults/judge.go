@@ -60,10 +60,8 @@ func (r *run) unhealed(ctx context.Context) string {
 	if err != nil {
 		return err.Error()
 	}
-	for _, key := range keys {
-		if end, is := strings.CutSuffix(key, "/end"); is && !slices.Contains(keys, end+"/begin") {
-			return "busy: " + key
-		}
+	if names := busy(keys); len(names) > 0 {
+		return "busy: " + strings.Join(names, " ")
 	}
 	return r.restless()
 }
@@ -96,7 +94,7 @@ func (r *run) collect(ctx context.Context) error {
 	r.writers.Stop()
 	r.recorder.stop()
 	h := &r.history
-	h.Entries, h.Samples = r.journal.read(), r.recorder.all()
+	h.Entries, h.Samples, h.Claims = r.journal.read(), r.recorder.samples, r.recorder.claims
 	slices.SortStableFunc(h.Samples, func(a, b history.Sample) int { return a.At.Compare(b.At) })
 	all, err := r.cluster.Defragmentations()
 	if err != nil {

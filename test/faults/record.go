@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type recorder struct {
 
 	mu      sync.Mutex
 	samples []history.Sample
+	claims  []history.Claims
 }
 
 func record(ctx context.Context, c *realetcd.Cluster) *recorder {
@@ -35,20 +37,50 @@ func record(ctx context.Context, c *realetcd.Cluster) *recorder {
 	return rec
 }
 
-// follow asks a further member too.
-func (rec *recorder) follow(m *realetcd.Member) {
-	ctx := rec.ctx
+// repeat does something over and over until the end.
+func (rec *recorder) repeat(do func(ctx context.Context)) {
 	rec.running.Go(func() {
-		for ctx.Err() == nil {
-			if s, err := sample(ctx, m); err == nil {
-				rec.mu.Lock()
-				rec.samples = append(rec.samples, s)
-				rec.mu.Unlock()
-			}
+		for rec.ctx.Err() == nil {
+			do(rec.ctx)
 			select {
-			case <-ctx.Done():
+			case <-rec.ctx.Done():
 			case <-time.After(samplePause):
 			}
+		}
+	})
+}
+
+// watchClaim reads the tickets over and over. What cannot be read is not known.
+func (rec *recorder) watchClaim(tickets func(context.Context) ([]string, error)) {
+	rec.repeat(func(ctx context.Context) {
+		keys, err := tickets(ctx)
+		if err != nil {
+			return
+		}
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		rec.claims = append(rec.claims, history.Claims{At: time.Now(), Busy: busy(keys)})
+	})
+}
+
+// busy names the tickets that have an end and no begin.
+func busy(keys []string) []string {
+	var names []string
+	for _, key := range keys {
+		if name, is := strings.CutSuffix(key, "/end"); is && !slices.Contains(keys, name+"/begin") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// follow asks a further member too.
+func (rec *recorder) follow(m *realetcd.Member) {
+	rec.repeat(func(ctx context.Context) {
+		if s, err := sample(ctx, m); err == nil {
+			rec.mu.Lock()
+			defer rec.mu.Unlock()
+			rec.samples = append(rec.samples, s)
 		}
 	})
 }
@@ -71,10 +103,4 @@ func sample(ctx context.Context, m *realetcd.Member) (history.Sample, error) {
 func (rec *recorder) stop() {
 	rec.cancel()
 	rec.running.Wait()
-}
-
-func (rec *recorder) all() []history.Sample {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return append([]history.Sample(nil), rec.samples...)
 }

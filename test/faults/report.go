@@ -17,7 +17,7 @@ func (res result) String() string {
 	case res.err != nil:
 		line += ": NOT RUN: " + res.err.Error()
 	case res.missed != "":
-		line += ": missed: " + res.missed
+		line += fmt.Sprintf(": missed, in a run of %.1f s: %s", res.took.Seconds(), res.missed)
 	default:
 		line += fmt.Sprintf(": healed after %.1f s, run of %.1f s", res.healed.Seconds(), res.took.Seconds())
 	}

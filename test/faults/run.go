@@ -119,6 +119,7 @@ func (r *run) stage(ctx context.Context) error {
 			return err
 		}
 		r.recorder = record(ctx, r.cluster)
+		r.recorder.watchClaim(r.tickets)
 		r.logs, r.ids = map[*realetcd.Member]*tail{}, map[string]string{}
 		for _, m := range r.cluster.Members() {
 			r.logs[m], r.ids[m.Name] = end(m.LogPath), fmt.Sprintf("%x", m.ID())

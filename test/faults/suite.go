@@ -53,18 +53,17 @@ func (s *suite) run(ctx context.Context) ([]result, error) {
 			return nil, err
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, "stepping"), 0o700); err != nil {
-		return nil, err
-	}
-	if s.stepping, err = buildStepping(ctx, filepath.Join(dir, "stepping")); err != nil {
-		return nil, err
-	}
 	if s.artefacts == "" {
 		s.artefacts = filepath.Join(os.TempDir(), fmt.Sprintf("faults-%d", os.Getpid()))
 	}
 	plans, err := s.plans()
 	if err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(plans, func(p plan) bool { return p.fault.kind == stepping }) {
+		if s.stepping, err = buildStepping(ctx, dir); err != nil {
+			return nil, err
+		}
 	}
 	until := time.Time{}
 	if s.length > 0 {

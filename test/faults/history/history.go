@@ -31,6 +31,7 @@ type Run struct {
 	Entries          []Entry           // of all watchdogs, in the order of their times
 	Defragmentations []Defragmentation // of all members, by their beginning
 	Samples          []Sample          // of all members, in the order of their times
+	Claims           []Claims          // what was busy, in the order of the times
 	Standstills      []Standstill      // of watchdogs
 	Deaths           []Death           // of watchdogs
 	Removed          []Removal         // of members
@@ -80,6 +81,12 @@ type Sample struct {
 	FileBytes int64
 	Revision  int64
 	Alarms    string // the errors of its status, joined
+}
+
+// Claims is which tickets were busy at one revision.
+type Claims struct {
+	At   time.Time
+	Busy []string // names of the keys, without their ends
 }
 
 // Standstill is a period in which a watchdog's process was stopped.
@@ -139,6 +146,7 @@ var rules = []struct {
 }{
 	{"ended", Ended},
 	{"writes", WritesKept},
+	{"claim", ClaimedByOne},
 	{"overlap", OneAtATime},
 	{"disarm", DisarmedInTime},
 	{"corrupt", CorruptUntouched},

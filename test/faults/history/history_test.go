@@ -84,6 +84,9 @@ func TestCheck(t *testing.T) {
 		{"a write that nobody sent", func(r *Run) { r.Writes.Stored["m0"]["y"] = 2 }, []string{"writes: y on m0 is write 2, but only 1 were sent"}},
 		{"nobody to read from", func(r *Run) { r.Writes.Stored = nil }, []string{"writes: no member could be read"}},
 
+		{"one ticket is busy", func(r *Run) { r.Claims = []Claims{{at(2), []string{"a/00"}}, {at(5), []string{"b/00"}}} }, nil},
+		{"two tickets are busy", func(r *Run) { r.Claims = []Claims{{at(2), []string{"a/00", "b/00"}}} }, []string{"claim: at 00:00:02.000 two tickets are busy: a/00 b/00"}},
+
 		{"two at once", func(r *Run) { r.Defragmentations[0].End = at(5.2) }, []string{"overlap: b2 began at 00:00:05.100 while a1 was blocked"}},
 		{"one that never ended", func(r *Run) { r.Defragmentations[0].End = time.Time{} }, []string{"overlap: b2 began"}},
 		{"the later one by hand", func(r *Run) { r.Defragmentations[0].End, r.Defragmentations[1].ByHand = at(5.2), true }, nil},

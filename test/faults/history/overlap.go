@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,16 @@ func OneAtATime(r Run) []Violation {
 		}
 	}
 	return bad
+}
+
+// ClaimedByOne checks that no two tickets were busy at the same revision.
+func ClaimedByOne(r Run) []Violation {
+	for _, c := range r.Claims {
+		if len(c.Busy) > 1 {
+			return []Violation{violated("at %s two tickets are busy: %s", c.At.Format(clock), strings.Join(c.Busy, " "))}
+		}
+	}
+	return nil
 }
 
 // blockedAt reports that the defragmentation lasted at that time, and longer
