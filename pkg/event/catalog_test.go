@@ -20,19 +20,13 @@ func TestCatalog(t *testing.T) {
 // catalogWidth is the length of a line where journalctl's indent still fits.
 const catalogWidth = 76
 
-const projectURL = "https://github.com/etcd-watchdog/etcd-watchdog"
-
 func catalog() string {
 	var b strings.Builder
 	b.WriteString("# What `journalctl -x` says about the entries of etcd-watchdog.\n" +
 		"# Written from the table in pkg/event by \"go test ./pkg/event -update\"; do not edit.\n")
 	for _, r := range Table() {
-		page := "events.md"
-		if r.Level <= Warning {
-			page = "runbook.md"
-		}
-		fmt.Fprintf(&b, "\n-- %s\nSubject: %s (%s)\nDefined-By: etcd-watchdog\nSupport: %s/issues\nDocumentation: %s/blob/main/docs/%s#%s\n\n%s\n\n%s\n",
-			r.ID, capital(strings.ReplaceAll(r.Name, "_", " ")), r.Level, projectURL, projectURL, page, r.Name,
+		fmt.Fprintf(&b, "\n-- %s\nSubject: %s (%s)\nDefined-By: etcd-watchdog\nSupport: %s/issues\nDocumentation: %s\n\n%s\n\n%s\n",
+			r.ID, capital(strings.ReplaceAll(r.Name, "_", " ")), r.Level, projectURL, Documentation(r.Name),
 			wrapped(r.Meaning), wrapped("What to do: "+r.Remedy))
 		if lines := catalogFacts(r); len(lines) > 0 {
 			fmt.Fprintf(&b, "\n%s\n", strings.Join(lines, "\n"))

@@ -21,8 +21,9 @@ Everything that etcd-watchdog reports is one of the events below. Names, ids
 and fields stay as they are; a change of one stands in the changelog.
 
 In the journal each entry has MESSAGE (a sentence), PRIORITY, MESSAGE_ID,
-SYSLOG_IDENTIFIER=etcd-watchdog, WATCHDOG_EVENT (the event's name), and the
-fields that its section lists: all of them, also when they are zero or empty.
+SYSLOG_IDENTIFIER=etcd-watchdog, WATCHDOG_EVENT (the event's name), DOCUMENTATION
+(where more is said about it), and the fields that its section lists: all of
+them, also when they are zero or empty.
 
     journalctl -t etcd-watchdog WATCHDOG_EVENT=healed
     journalctl -t etcd-watchdog WATCHDOG_JOB=…        # one piece of work, from beginning to end

@@ -49,6 +49,19 @@ var byKind = func() (index [endOfKinds]Row) {
 // tells them.
 func Table() []Row { return slices.Clone(rows) }
 
+// projectURL is where the project and its documents are.
+const projectURL = "https://github.com/etcd-watchdog/etcd-watchdog"
+
+// Documentation returns the URL of what the documents say about the events of
+// that name: of those that want a person, the runbook's entry.
+func Documentation(name string) string {
+	page := "events.md"
+	if i := slices.IndexFunc(rows, func(r Row) bool { return r.Name == name }); i >= 0 && rows[i].Level <= Warning {
+		page = "runbook.md"
+	}
+	return projectURL + "/blob/main/docs/" + page + "#" + name
+}
+
 // Row returns what the Table says about k.
 func (k Kind) Row() Row {
 	if k <= 0 || k >= endOfKinds {

@@ -127,7 +127,11 @@ func datagram(e zapcore.Entry, fields []zapcore.Field) []byte {
 			}
 			continue
 		}
-		assign(&facts, fieldName(f.Key), event.FieldText(f))
+		name, text := fieldName(f.Key), event.FieldText(f)
+		assign(&facts, name, text)
+		if name == "WATCHDOG_EVENT" {
+			assign(&facts, "DOCUMENTATION", event.Documentation(text))
+		}
 	}
 	var all bytes.Buffer
 	assign(&all, "MESSAGE", e.Message)

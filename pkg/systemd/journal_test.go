@@ -48,6 +48,7 @@ func TestEventAsDatagram(t *testing.T) {
 		`PRIORITY=5`,
 		`SYSLOG_IDENTIFIER=etcd-watchdog`,
 		`WATCHDOG_EVENT=defragmentation_completed`,
+		`DOCUMENTATION=https://github.com/etcd-watchdog/etcd-watchdog/blob/main/docs/events.md#defragmentation_completed`,
 		`MESSAGE_ID=` + event.DefragmentationCompleted.Row().ID,
 		`WATCHDOG_JOB=7f3a-1`,
 		`ETCD_MEMBER_ID=8e9e05c52164694d`,

@@ -58,6 +58,7 @@ func TestBesideJournald(t *testing.T) {
 		"MESSAGE_ID":                event.NospaceArmed.Row().ID,
 		"SYSLOG_IDENTIFIER":         "etcd-watchdog",
 		"WATCHDOG_EVENT":            "nospace_armed",
+		"DOCUMENTATION":             "https://github.com/etcd-watchdog/etcd-watchdog/blob/main/docs/runbook.md#nospace_armed",
 		"WATCHDOG_REASON":           "nospace_armed",
 		"WATCHDOG_DETAIL":           `line\x1b\nbreak`,
 		"WATCHDOG_LASTED_SECONDS":   "0",
