@@ -40,6 +40,8 @@ type Member struct {
 	ports  []*port
 	client *clientv3.Client
 
+	attached bool // somebody else runs it
+
 	mu        sync.Mutex
 	id        uint64
 	processes []*process // every run so far, the latest last
@@ -55,10 +57,11 @@ func (m *Member) ID() uint64 {
 // Client speaks to this member alone. It is closed with the cluster.
 func (m *Member) Client() *clientv3.Client { return m.client }
 
-// Running reports that the member's process exists; a suspended one does too.
+// Running reports that the member's process exists; a suspended one does too,
+// and so, as far as we know, does one that somebody else runs.
 func (m *Member) Running() bool {
 	p := m.current()
-	return p != nil && p.running()
+	return m.attached || p != nil && p.running()
 }
 
 // PID is the process id of the latest run; 0 if there was none.
@@ -104,12 +107,14 @@ func (m *Member) AwaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := Await(ctx, m.Name+" to answer and to have a leader", func() (bool, string) {
-		if p := m.current(); p == nil || !p.running() {
+		if !m.Running() {
 			cancel(errEnded)
 			return false, m.whyEnded()
 		}
 		return m.ready(ctx)
-	}); err != nil {
+	}); err != nil && m.attached {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, m.LogPath, m.LogTail(5))
 	}
 	return nil

@@ -1,8 +1,10 @@
 package netns
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -87,3 +89,16 @@ func (ns *namespace) path() string {
 }
 
 func (ns *namespace) close() error { return ns.file.Close() }
+
+// DialIn returns a dialer whose connections are made in the network namespace
+// that path leads to, such as one below /run/netns.
+func DialIn(path string) func(ctx context.Context, address string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return (&namespace{file: file}).dial(ctx, address)
+	}
+}
