@@ -27,6 +27,8 @@ type Memory struct {
 	Look     Look // what the fixed order saw unchanged, and since when
 	Hindered bool // at the last look no watchdog could have worked on any member
 
+	ProgressAt time.Time // when work on some member was last seen to get somewhere
+
 	DueSince time.Time // since when a compaction alone is due; zero: none is
 }
 
@@ -128,6 +130,9 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 	if next.Hindered = hindered(l, v, next); next.Hindered || m.Hindered {
 		next.postponeWork(v.At)
 	}
+	if next.progressed(m) {
+		next.ProgressAt = v.At
+	}
 	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
 		_, listed := v.Member(d.Member)
 		return !listed
@@ -135,6 +140,15 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 	next.Look = m.Look.next(v, next)
 	next.noteDue(l, v)
 	return next
+}
+
+// progressed reports that a file became smaller, or that a member needs no work any
+// more, which before this look it did.
+func (m Memory) progressed(before Memory) bool {
+	return slices.ContainsFunc(m.Members, func(now MemberMemory) bool {
+		then := before.Of(now.ID)
+		return now.ShrankAt.After(then.ShrankAt) || now.WorkSince.IsZero() && !then.WorkSince.IsZero()
+	})
 }
 
 // postponeWork lets the time in which members need work begin only now. Who could

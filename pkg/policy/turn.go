@@ -109,6 +109,24 @@ func (w world) idle(m cluster.Member) time.Duration {
 	return w.now.Sub(since)
 }
 
+// waited is how long a member's turn without a claim has lasted: who had to wait
+// for another member's work has not been neglected, and as that ends, it must not
+// be passed over at once.
+func (w world) waited(m cluster.Member) time.Duration {
+	if w.adopting() {
+		return w.idle(m)
+	}
+	return min(w.idle(m), w.now.Sub(w.memory.ProgressAt))
+}
+
+// adopting reports that the last progress was a member that this watchdog has
+// adopted: its turn goes on.
+func (w world) adopting() bool {
+	return slices.ContainsFunc(w.memory.Members, func(mm MemberMemory) bool {
+		return mm.ID != w.view.Local && !mm.WorkedAt.IsZero() && !mm.WorkedAt.Before(w.memory.ProgressAt)
+	})
+}
+
 // adopter is the watchdog that works on a member which its own does not do:
 // the one with the lowest member id among those whose own member votes and
 // answers.
@@ -129,10 +147,10 @@ func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	slices.SortFunc(targets, func(a, b cluster.Member) int { return cmp.Compare(a.ID, b.ID) })
 	for i, m := range targets {
 		patience := w.limits.AdoptAfter * time.Duration(1+i)
-		stuck := w.idle(m) >= patience
+		stuck := w.waited(m) >= patience
 		failing := !w.memory.Of(m.ID).FailingSince.IsZero()
 		switch {
-		case m.ID == w.view.Local && failing && w.idle(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
+		case m.ID == w.view.Local && failing && w.waited(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
 			continue // the others pass over this member: its own watchdog goes behind them
 		case m.ID == w.view.Local && !w.lookedTwice():
 			return wait(obstacle{AnotherMembersTurn, m.ID, "nobody can hold the claim while writes are refused; looking a second time before this member's turn"})
@@ -158,7 +176,7 @@ func (w world) adopts(m cluster.Member) bool {
 	voters := w.view.Voters()
 	rank := slices.IndexFunc(voters, func(v cluster.Member) bool { return v.ID == w.view.Local })
 	waited := w.idle(m) - w.limits.AdoptAfter*time.Duration(2+rank)
-	if waited < 0 {
+	if waited < 0 || w.waited(m) < w.limits.AdoptAfter {
 		return false
 	}
 	round := w.limits.AdoptAfter * time.Duration(len(voters))
