@@ -67,6 +67,10 @@ PARALLEL ?= 4
 soak: servers ## disturb heals for hours (SOAK=2h SEED=1 PARALLEL=4) and sum up; needs root for the faults of disks
 	$(GO) run ./test/faults -for $(SOAK) -seed $(SEED) -parallel $(PARALLEL)
 
+.PHONY: hosts
+hosts: servers ## boot real systemd hosts, install the package and go through a night; as root on Debian
+	ETCD_WATCHDOG_HOSTS=1 $(GO) test -count=1 -timeout=60m -v ./test/hosts
+
 .PHONY: bench
 bench: servers ## measure on real clusters what the watchdogs win; takes half an hour
 	$(GO) run ./test/bench/heal
