@@ -4,6 +4,7 @@ package hosts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,12 +23,15 @@ import (
 const (
 	script  = "lab.sh"
 	network = "10.98.0" // inside of the lab's own namespaces
-	name    = "ewlab"
 	// patience bounds every wait for a state of a host. A host that has lost its
 	// tickets in a full cluster is adopted: that takes a time to live and
 	// adopt-after, three minutes in all.
 	patience = 8 * time.Minute
 )
+
+// name is of the lab's namespaces and control groups; another one, of twelve
+// characters at most, lets two labs of two checkouts run side by side.
+var name = cmp.Or(os.Getenv("ETCD_WATCHDOG_LAB"), "ewlab")
 
 // Lab is a number of hosts on a network of their own.
 type Lab struct {
