@@ -19,7 +19,7 @@ import (
 // awaitHealed waits until the cluster is healed, and books whether it came to
 // that.
 func (r *run) awaitHealed(ctx context.Context) {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(healPatience)
 	for {
 		found := r.unhealed(ctx)
 		r.history.End = time.Now()

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// patience bounds the wait for a phase, and for the end of a heal after its
-	// fault is undone.
+	// patience bounds the wait for a phase, and what the fault takes.
 	patience = 2 * time.Minute
+	// healPatience bounds the end of a heal after its fault is undone. After a
+	// third step that failed a member is left alone for two minutes.
+	healPatience = 4 * time.Minute
 	// liveBytes is what is left of the database after a heal: enough for a
 	// defragmentation to be met in the middle.
 	liveBytes = 16 * mebibyte
