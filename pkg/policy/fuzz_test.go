@@ -61,8 +61,8 @@ func TestDecideAnything(t *testing.T) {
 		}
 	}
 	for _, want := range everyDecision {
-		if seen[want] < 2 {
-			t.Errorf("%v was decided only %d times: the choices do not reach it", want, seen[want])
+		if seen[want] == 0 {
+			t.Errorf("%v was never decided: the choices do not reach it", want)
 		}
 	}
 }
@@ -293,7 +293,6 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 			SizeBytes:      m.SizeBytes,
 			InUseBytes:     pick(d, m.InUseBytes, m.SizeBytes),
 			InUseSince:     d.ago(now, time.Second, time.Minute),
-			FailingSince:   d.ago(now, time.Minute),
 			WorkedAt:       d.ago(now, time.Minute, 24*time.Hour, -time.Hour),
 			BytesPerSecond: pick[float64](d, 0, 1<<20, 500<<20),
 			Growth:         anyGrowth(d, m, now),
@@ -308,6 +307,7 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 		mem.Members = append(mem.Members, mm)
 	}
 	mem.DueSince = d.ago(now, time.Second, time.Minute)
+	mem.ProgressAt = d.ago(now, time.Second, 3*time.Minute)
 	if d.seldom(2) {
 		mem.Disarms, mem.DisarmedAt = d.roll(6), now.Add(-pick(d, time.Second, 2*time.Minute, 6*time.Minute, 11*time.Minute))
 	}

@@ -53,7 +53,6 @@ type MemberMemory struct {
 
 	FailedAt       time.Time // when etcd last failed a step of ours on it; zero: the last one succeeded
 	Failures       int       // in a row
-	FailingSince   time.Time // since when our tries to defragment it have failed; zero: the last one did not
 	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
 	WonBytes       int64     // what it won
 	BytesPerSecond float64   // how fast it was, by the size it left behind
@@ -275,9 +274,6 @@ func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
 		next.DisarmedAt = o.At // else a look has seen the alarm go, and has counted it
 		next.Disarms++
 	}
-	if o.Decision.Has(cluster.StepDefragment) {
-		next.noteTry(o)
-	}
 	next.noteFailure(o)
 	for _, step := range o.Done {
 		i := slices.IndexFunc(next.Members, func(mm MemberMemory) bool { return mm.ID == step.Member })
@@ -309,20 +305,6 @@ func (m *Memory) noteFailure(o Outcome) {
 			mm.FailedAt, mm.Failures = o.At, mm.Failures+1
 		case o.Err == nil:
 			mm.FailedAt, mm.Failures = time.Time{}, 0
-		}
-	}
-}
-
-// noteTry keeps since when defragmentations of a member have been tried in vain.
-func (m *Memory) noteTry(o Outcome) {
-	for i := range m.Members {
-		mm := &m.Members[i]
-		switch {
-		case mm.ID != o.Decision.Member:
-		case o.Err == nil:
-			mm.FailingSince = time.Time{}
-		case mm.FailingSince.IsZero():
-			mm.FailingSince = o.At
 		}
 	}
 }

@@ -148,10 +148,9 @@ func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	for i, m := range targets {
 		patience := w.limits.AdoptAfter * time.Duration(1+i)
 		stuck := w.waited(m) >= patience
-		failing := !w.memory.Of(m.ID).FailingSince.IsZero()
 		switch {
-		case m.ID == w.view.Local && failing && w.waited(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
-			continue // the others pass over this member: its own watchdog goes behind them
+		case m.ID == w.view.Local && w.waited(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
+			continue // the others pass over this member: a watchdog that fails, or is late, goes behind them
 		case m.ID == w.view.Local && !w.lookedTwice():
 			return wait(obstacle{AnotherMembersTurn, m.ID, "nobody can hold the claim while writes are refused; looking a second time before this member's turn"})
 		case m.ID == w.view.Local:

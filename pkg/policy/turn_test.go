@@ -91,9 +91,10 @@ func TestFixedOrder(t *testing.T) {
 		{"a leader whose turn comes first moves away, though nobody is done", full + "leader 1; look; wait 1s", []string{
 			"nospace_armed 1: compact 1@5000, move-leader 1>2, defragment 1 [fixed order] urgent", waits("1"), waits("1")}},
 		{"a watchdog that has gone is passed over by the next alone", full + "watch 2 3; enrolled none; compacted; wait 2m", []string{goes2, waits("2")}},
-		{"a member that makes no progress is passed over", full + "look; wait 2m", []string{goes1, goes2, waits("2")}},
-		{"who waited for another's work is not passed over as soon as that is done", full + "wait 1m59s; member 1 100/100; look; wait 1m59s", []string{waits("2"), goes2, waits("2")}},
-		{"but later", full + "wait 1m59s; member 1 100/100; look; wait 2m", []string{waits("3"), goes2, goes3}},
+		{"a member that makes no progress is passed over", full + "look; wait 2m", []string{waits("2"), goes2, waits("2")}},
+		{"who waited for another's work is not passed over as soon as that is done", full + "wait 1m29s; member 1 100/100; look; wait 1m29s", []string{waits("2"), goes2, waits("2")}},
+		{"but later, and then it goes behind", full + "wait 1m29s; member 1 100/100; look; wait 2m", []string{waits("3"), waits("3"), goes3}},
+		{"nor does it go while the others pass it over", full + "wait 1m29s; member 1 100/100; look; wait 1m30s", []string{waits("2"), waits("3"), waits("2")}},
 		{"as soon as somebody has a book the others stand still", full + "watch 1 2; enrolled 2; look; wait 1s; compacted", []string{
 			"waiting_for_claim", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
 		{"an empty book is none", full + "watch 1 2; enrolled none; books 2; look; wait 1s", []string{"waiting_for_claim", "waiting_for_claim"}},
