@@ -101,10 +101,15 @@ func (r roll) claims(lease LeaseID, held ticket) cluster.Claims {
 	c := cluster.Claims{Known: true, Enrolled: len(r.of(lease, ticket.whole)) > 0}
 	watched := map[cluster.MemberID]bool{}
 	for _, p := range r.pages {
-		if p.watched() {
-			watched[p.member] = true
+		if !p.watched() {
+			continue
+		}
+		watched[p.member] = true
+		if p.lease == lease && !slices.Contains(c.Own, p.member) {
+			c.Own = append(c.Own, p.member)
 		}
 	}
+	slices.Sort(c.Own)
 	c.Watched = slices.Sorted(maps.Keys(watched))
 	if busy := r.all(ticket.busy); len(busy) > 0 {
 		c.Holder, c.HolderMember = busy[0].words(), busy[0].member

@@ -161,6 +161,7 @@ type Claims struct {
 	Known        bool       // false: not read in this look; nothing below is meant then
 	Watched      []MemberID // members somebody holds a book for, sorted
 	Enrolled     bool       // this process has a usable ticket
+	Own          []MemberID // members that the tickets of this process are for, sorted: one, but for a host that has got another member
 	Holder       string     // who holds the claim, in words; empty: the claim is free
 	HolderMember MemberID   // the member whose book the busy ticket is of
 	InDoubt      bool       // a busy ticket of this process's own lease that it does not remember taking
@@ -206,6 +207,7 @@ func (v View) Clone() View {
 	}
 	v.Alarms = slices.Clone(v.Alarms)
 	v.Claims.Watched = slices.Clone(v.Claims.Watched)
+	v.Claims.Own = slices.Clone(v.Claims.Own)
 	v.Disk.StaleFiles = slices.Clone(v.Disk.StaleFiles)
 	return v
 }

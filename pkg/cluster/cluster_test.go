@@ -95,7 +95,7 @@ func testView() cluster.View {
 			{ID: 8, AppliedIndex: 8, Revision: 40},
 		},
 		Alarms: []cluster.Alarm{{Member: 2, Kind: cluster.AlarmNoSpace}},
-		Claims: cluster.Claims{Watched: []cluster.MemberID{2}},
+		Claims: cluster.Claims{Watched: []cluster.MemberID{2}, Own: []cluster.MemberID{2}},
 	}
 }
 
@@ -126,7 +126,7 @@ func TestClone(t *testing.T) {
 	if !reflect.DeepEqual(v, c) {
 		t.Fatalf("%+v", c)
 	}
-	c.Members[0].SizeBytes, c.Members[0].ClientURLs[0], c.Alarms[0].Member, c.Claims.Watched[0] = 1, "", 9, 9
+	c.Members[0].SizeBytes, c.Members[0].ClientURLs[0], c.Alarms[0].Member, c.Claims.Watched[0], c.Claims.Own[0] = 1, "", 9, 9, 9
 	if !reflect.DeepEqual(v, testView()) {
 		t.Error("the copy shares something with what it was made of")
 	}

@@ -1,9 +1,12 @@
 package watchdog_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
@@ -72,6 +75,37 @@ func idleAndTooLarge() etcdtest.Config {
 		config.Members[i].LiveBytes, config.Members[i].OldBytes, config.Members[i].FreeBytes = 480*mib, 2*mib, 0
 	}
 	return config
+}
+
+// A host that has got another member, by a new one or another endpoint, gives up
+// the tickets for the one that it had: nobody looks after that one now. The lease
+// would else be resumed with them, over every restart.
+func TestTicketsForAnotherMemberAreGivenUp(t *testing.T) {
+	play(t, etcdtest.DefaultConfig(3), func(s *stage) {
+		s.watch(1, 3)
+		s.enrolled(1, 3)
+		s.bury(s.running[1])
+		moved := s.start(2, s.open(1), fatal{})
+		books := func() string {
+			book := claim.New(s.etcd.Keys(), s.etcd.Keys(), s.claim, claim.Identity{}, claim.NewEphemeralSession())
+			claims, err := book.Read(s.Context())
+			if err != nil {
+				s.Fatal(err)
+			}
+			return fmt.Sprint(claims.Watched)
+		}
+		if got := books(); got != "[1 3]" {
+			s.Fatalf("watched are %s: the test shows nothing", got)
+		}
+		s.until("the tickets are those of the member that is there", time.Minute, func() bool { return books() == "[2 3]" })
+		if n := s.tickets(); n.whole != 2*s.claim.Tickets {
+			s.Errorf("%d tickets, want %d", n.whole, 2*s.claim.Tickets)
+		}
+		time.Sleep(time.Hour)
+		if want := []string{"revoke", "grant", "enrol"}; !slices.Equal(moved.writes, want) {
+			s.Errorf("wrote %v, want %v", moved.writes, want)
+		}
+	})
 }
 
 // A watchdog whose own member is gone gives its tickets up, so that those that

@@ -316,22 +316,31 @@ func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
 
 // leave gives the tickets up when the local member has been silent for
 // adopt-after: this watchdog does nothing without it, and as long as its book is
-// there, hosts that have none stand still under NOSPACE. Nothing is given up
+// there, hosts that have none stand still under NOSPACE. So it does when this
+// host has got another member than the tickets are for: they would tell that
+// somebody stands behind one that nobody looks after. Nothing is given up
 // while work may be going on under a ticket. It reports whether the claim has to
 // be read anew.
 func (w *Watchdog) leave(ctx context.Context, v cluster.View) bool {
 	since := w.memory.Of(v.Local).SilentSince
 	silent := !since.IsZero() && v.At.Sub(since) >= w.Limits.AdoptAfter
-	if w.Passive || !silent || !v.Claims.Enrolled || v.Claims.InDoubt || w.held != nil || w.resumed || len(w.memory.Doubts) > 0 {
+	if w.Passive || !silent && !another(v) || !v.Claims.Enrolled || v.Claims.InDoubt || w.held != nil || w.resumed || len(w.memory.Doubts) > 0 {
 		return false
 	}
 	if err := w.Book.Leave(ctx); err != nil {
-		w.failed(v, "leave", fmt.Errorf("giving the tickets up, since the member of this host does not answer: %w", err))
+		w.failed(v, "leave", fmt.Errorf("giving up tickets that serve nobody, since their member does not answer or is not on this host any more: %w", err))
 		return false
 	}
 	delete(w.errors, "leave")
 	w.enrolled = false
 	return true
+}
+
+// another reports that the member of this host is not the one that its tickets
+// are for: it was replaced, or the endpoint changed.
+func another(v cluster.View) bool {
+	local, listed := v.Member(v.Local)
+	return listed && local.Contact == cluster.Answered && slices.ContainsFunc(v.Claims.Own, func(id cluster.MemberID) bool { return id != v.Local })
 }
 
 // noteAlarm reports what the looks tell about NOSPACE: that our disarming
