@@ -69,13 +69,11 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 		return err
 	}
 	defer closeLogger(recorder)
-	p, err := build(c, recorder, claim.NewEphemeralSession(), f.dry)
+	p, err := build(c, recorder, claim.NewEphemeralSession(), host{learnt: readState(f.directory())}, f.dry)
 	if err != nil {
 		return err
 	}
 	defer p.cluster.Close()
-	p.readState(f.directory())
-	p.lookAtDisk(c.Disk.DataDir)
 	sayPaused(cmd, f.directory())
 	signal.Ignore(syscall.SIGPIPE) // a reader that goes away must not end the work
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)

@@ -9,6 +9,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/disk"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
@@ -41,33 +42,46 @@ func stateDirectory() string {
 	return dir
 }
 
-// readState lets a process that keeps nothing itself begin with what the daemon
-// has learnt. What can't be read is not known, as at the daemon's first start.
-func (p *program) readState(dir string) {
-	if record, err := state.Read(dir); err == nil {
-		p.dog.Learnt = state.ToMemory(record.Members)
+// readState returns what the daemon has learnt, for a process that keeps nothing
+// itself. What can't be read is not known, as at the daemon's first start.
+func readState(dir string) policy.Memory {
+	record, err := state.Read(dir)
+	if err != nil {
+		return policy.Memory{}
 	}
+	return state.ToMemory(record.Members)
+}
+
+// hostOfDaemon returns what the daemon has of its host. A dry run leaves no trace
+// there.
+func hostOfDaemon(dry bool, recorder event.Recorder) (h host, warning string) {
+	dir := stateDirectory()
+	h.pause = func() (cluster.Pause, error) { return state.ReadPause(dir) }
+	if dry {
+		h.learnt = readState(dir)
+		return h, ""
+	}
+	return h, h.keepState(dir, recorder)
 }
 
 // keepState lets the watchdog begin with what an earlier process has learnt, and
 // keep what it learns itself. Where nothing can be kept, it says so and does
 // without.
-func (p *program) keepState() (warning string) {
-	dir := stateDirectory()
+func (h *host) keepState(dir string, recorder event.Recorder) (warning string) {
 	store, err := state.Open(dir)
 	if err != nil {
 		return err.Error()
 	}
 	record, err := store.Load()
 	if err != nil {
-		p.recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
+		recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
 	}
-	p.dog.Learnt = state.ToMemory(record.Members)
-	host, _ := os.Hostname()
-	p.dog.Keep = func(k watchdog.Kept) error {
+	h.learnt = state.ToMemory(record.Members)
+	name, _ := os.Hostname()
+	h.keep = func(k watchdog.Kept) error {
 		return store.Save(state.Record{
 			ProgramVersion: version,
-			Host:           host,
+			Host:           name,
 			ClusterID:      state.ID(k.View.ClusterID),
 			LocalMember:    state.ID(k.View.Local),
 			PolledAt:       k.View.At,
@@ -78,13 +92,13 @@ func (p *program) keepState() (warning string) {
 	return ""
 }
 
-// lookAtDisk has the watchdog look at the disk of the member on this host, and
-// says what it will not see.
-func (p *program) lookAtDisk(dataDir string) (warning string) {
+// diskIn returns what looks at the disk of the member on this host; nil where
+// nobody says which that is.
+func diskIn(dataDir string) func() cluster.Disk {
 	if dataDir == "" {
-		return "free space on etcd's disk is not looked at, since etcd.data-dir is not set"
+		return nil
 	}
-	p.dog.Disk = func() cluster.Disk {
+	return func() cluster.Disk {
 		space, err := disk.Free(dataDir)
 		if err != nil {
 			return cluster.Disk{Problem: err.Error()}
@@ -95,6 +109,13 @@ func (p *program) lookAtDisk(dataDir string) (warning string) {
 			seen.StaleBytes += file.SizeBytes
 		}
 		return seen
+	}
+}
+
+// unseen says what of that disk will not be seen.
+func unseen(dataDir string) (warning string) {
+	if dataDir == "" {
+		return "free space on etcd's disk is not looked at, since etcd.data-dir is not set"
 	}
 	space, err := disk.Free(dataDir)
 	switch {

@@ -114,12 +114,6 @@ func inWords(p cluster.Pause) string {
 	return s
 }
 
-// obeyPause lets the daemon read with every look whether it is paused.
-func (p *program) obeyPause() {
-	dir := stateDirectory()
-	p.dog.Pause = func() (cluster.Pause, error) { return state.ReadPause(dir) }
-}
-
 // sayPaused tells whoever heals by hand that this host's daemon will not join in.
 func sayPaused(cmd *cobra.Command, dir string) {
 	if p, err := state.ReadPause(dir); err == nil && watchdog.InForce(p) {

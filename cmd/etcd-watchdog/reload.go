@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +28,27 @@ func (s source) load() (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	return s.checked(c)
+}
+
+// again returns the configuration as it is now. A file that is empty or gone is
+// most likely just being written: at the start it means the defaults, here it
+// would silently drop every value that holds.
+func (s source) again(inForce config.Config) (config.Config, error) {
+	c, err := config.Reload(s.path)
+	if errors.Is(err, config.ErrEmpty) || errors.Is(err, fs.ErrNotExist) && !s.named {
+		if len(config.Changed(inForce, config.Default())) > 0 {
+			return config.Config{}, configError(fmt.Errorf("%w; to have the defaults, write a comment into it and reload, or restart the watchdog", err))
+		}
+		c, err = config.Default(), nil // nothing is lost
+	}
+	if err != nil {
+		return config.Config{}, configError(err)
+	}
+	return s.checked(c)
+}
+
+func (s source) checked(c config.Config) (config.Config, error) {
 	if err := c.CheckWatchdog(s.interval); err != nil {
 		return config.Config{}, configError(err)
 	}
@@ -58,7 +81,7 @@ func (p *program) prepare(from source) *generation {
 }
 
 func (p *program) regenerate(from source) (generation, error) {
-	c, err := from.load()
+	c, err := from.again(p.config)
 	if err != nil {
 		return generation{}, err
 	}
@@ -86,14 +109,12 @@ func (p *program) regenerate(from source) (generation, error) {
 func (p *program) handOver(next generation) {
 	before := p.generation
 	next.dog.Succeed(before.dog)
-	next.dog.Keep = before.dog.Keep
 	p.use(next)
-	p.obeyPause()
 	detail := "no key has changed"
 	if changed := config.Changed(before.config, next.config); len(changed) > 0 {
 		detail = "changed: " + strings.Join(changed, ", ")
 	}
-	if warning := p.lookAtDisk(next.config.Disk.DataDir); warning != "" && before.config.Disk != next.config.Disk {
+	if warning := unseen(next.config.Disk.DataDir); warning != "" && before.config.Disk != next.config.Disk {
 		detail += "; " + warning
 	}
 	p.recorder.Record(event.Event{Kind: event.Reloaded, Endpoint: next.config.Etcd.Endpoint, Detail: detail})

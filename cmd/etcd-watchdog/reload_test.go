@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,9 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
 
 // running is a daemon beside an etcd that is not there, as far as it can run
@@ -58,7 +62,11 @@ func runDaemon(t *testing.T, configuration string, prepare func(*program)) *runn
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.program, err = build(c, recorder, claim.NewEphemeralSession(), false); err != nil {
+	here := host{
+		keep:  func(watchdog.Kept) error { return nil },
+		pause: func() (cluster.Pause, error) { return cluster.Pause{}, nil },
+	}
+	if r.program, err = build(c, recorder, claim.NewEphemeralSession(), here, false); err != nil {
 		t.Fatal(err)
 	}
 	prepare(r.program)
@@ -213,6 +221,7 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 	}{
 		"a fault":             {quiet + "thresholds:\n  warn-at: 120%\nclaim:\n  ttl: 5\n", []string{".yaml:10:12: thresholds.warn-at", ".yaml:12:8: claim.ttl"}},
 		"no file to be read":  {strings.Replace(quiet, "etcd:\n", "etcd:\n  cacert: "+missing+"\n", 1), []string{"cacert", missing}},
+		"an empty file":       {"\n", []string{"the file is empty", "write a comment into it"}},
 		"a restart is needed": {quiet + "claim:\n  prefix: /other\nmaintenance:\n  mode: observe\n", []string{"maintenance.mode, claim.prefix", "only a restart"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +234,71 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 			r.reload(quiet + "  level: debug\n")
 			r.wrote(`"reloaded"`)
 			r.status(word, false)
+		})
+	}
+}
+
+// A loop after a reload has all that the one before it had.
+func TestReloadForgetsNothing(t *testing.T) {
+	text := strings.Replace(quiet, "etcd:\n", "etcd:\n  data-dir: "+t.TempDir()+"\n", 1)
+	r := runDaemon(t, text, func(*program) {})
+	r.told("READY=1")
+	before := reflect.ValueOf(*r.dog)
+	r.reload(text + "  level: debug\n")
+	r.wrote(`"reloaded"`, "changed: log.level")
+	after := reflect.ValueOf(*r.dog)
+	for i := range before.NumField() {
+		if field := before.Type().Field(i); field.IsExported() && field.Name != "Learnt" && before.Field(i).IsZero() != after.Field(i).IsZero() {
+			t.Errorf("%s is set before the reload: %t, after it: %t", field.Name, !before.Field(i).IsZero(), !after.Field(i).IsZero())
+		}
+	}
+	for _, name := range []string{"Disk", "Keep", "Pause", "Rights"} {
+		if before.FieldByName(name).IsZero() {
+			t.Errorf("%s is not set: the test shows nothing", name)
+		}
+	}
+}
+
+// A file that is empty or gone for a moment, as editors leave it, takes no value
+// back; it is no fault where there is none to lose.
+func TestReloadOfNothing(t *testing.T) {
+	set, err := config.Parse("a file", []byte(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "etcd-watchdog.yaml")
+	for _, tt := range []struct {
+		name    string
+		content string // "-": no file
+		inForce config.Config
+		named   bool
+		says    string // empty: it is taken
+	}{
+		{"empty", "", set, false, "the file is empty"},
+		{"blank", " \n\t\n", set, true, "the file is empty"},
+		{"gone", "-", set, false, "no such file"},
+		{"gone, and named", "-", set, true, "no such file"},
+		{"gone, and named, with the defaults", "-", config.Default(), true, "no such file"},
+		{"empty, with the defaults", "", config.Default(), false, ""},
+		{"gone, with the defaults", "-", config.Default(), false, ""},
+		{"a comment says that it is meant", "# the defaults\n", set, false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if tt.content == "-" {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, err := source{path: path, named: tt.named}.again(tt.inForce)
+			switch {
+			case tt.says == "" && (err != nil || len(config.Changed(c, config.Default())) > 0):
+				t.Errorf("%+v, %v, want the defaults", c, err)
+			case tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)):
+				t.Errorf("%v, want %q", err, tt.says)
+			}
 		})
 	}
 }

@@ -66,7 +66,8 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	if err != nil {
 		return err
 	}
-	p, err := build(c, recorder, session, dry)
+	here, forgets := hostOfDaemon(dry, recorder)
+	p, err := build(c, recorder, session, here, dry)
 	if err != nil {
 		closeLogger(recorder)
 		return err
@@ -75,14 +76,7 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	defer func() { _ = p.cluster.Close() }() // the process ends
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
-	warnings := []string{warning, p.lookAtDisk(c.Disk.DataDir)}
-	if dry {
-		p.readState(stateDirectory())
-	} else {
-		warnings = append(warnings, p.keepState())
-	}
-	p.obeyPause()
-	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
+	warnings := slices.DeleteFunc([]string{warning, unseen(c.Disk.DataDir), forgets}, func(w string) bool { return w == "" })
 	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: strings.Join(warnings, "; ")})
 
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)

@@ -114,22 +114,23 @@ func (r *reading) endpointsOf(cmd *cobra.Command, c config.Config) []string {
 func (r *reading) lookFrom(ctx context.Context, c config.Config) (report.Facts, error) {
 	silent := event.NewLogger(event.NewTextCore(io.Discard), event.Err) // what is wrong is in the report
 	defer closeLogger(silent)
-	p, err := build(c, silent, claim.NewEphemeralSession(), true)
-	if err != nil {
-		return report.Facts{}, err
-	}
-	defer p.cluster.Close()
 	dir := r.directory()
 	facts := report.Facts{Limits: c.Limits, StateDir: dir}
+	var err error
 	if facts.State, err = state.Read(dir); err != nil {
 		facts.Problem = err.Error()
 	}
 	if facts.Running, err = state.Running(dir); err != nil {
 		facts.Problem = err.Error()
 	}
-	p.dog.Learnt = state.ToMemory(facts.State.Members)
-	p.dog.Pause = func() (cluster.Pause, error) { return state.ReadPause(dir) }
-	p.lookAtDisk(c.Disk.DataDir)
+	p, err := build(c, silent, claim.NewEphemeralSession(), host{
+		learnt: state.ToMemory(facts.State.Members),
+		pause:  func() (cluster.Pause, error) { return state.ReadPause(dir) },
+	}, true)
+	if err != nil {
+		return report.Facts{}, err
+	}
+	defer p.cluster.Close()
 	seen := p.dog.Look(ctx)
 	facts.View, facts.Memory, facts.Decision = seen.View, seen.Memory, seen.Decision
 	if !seen.View.Claims.Known {

@@ -13,10 +13,12 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/systemd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
@@ -92,8 +94,17 @@ type program struct {
 	line     *statusLine
 	progress *systemd.Progress
 	book     *claim.Book
+	host     host
 	dry      bool
 	passive  bool // nothing is written into etcd
+}
+
+// host is what a program has of the host that it runs on. It is set once: each
+// generation gets the same.
+type host struct {
+	learnt policy.Memory                 // what an earlier process has learnt
+	keep   func(watchdog.Kept) error     // keeps what a later one should know; nil: nothing is kept
+	pause  func() (cluster.Pause, error) // what somebody has asked for; nil: it does not matter
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -113,13 +124,13 @@ func (a alive) Extend(until time.Time) {
 }
 
 // build makes all that can fail without the network.
-func build(c config.Config, recorder *event.Logger, session *claim.Session, dry bool) (*program, error) {
-	p := &program{dry: dry, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
+func build(c config.Config, recorder *event.Logger, session *claim.Session, here host, dry bool) (*program, error) {
+	p := &program{host: here, dry: dry, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
 	p.line = newStatusLine(p.notifier.Status)
 	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
-	host, _ := os.Hostname()          // for people who read who holds the claim; empty is legible too
+	name, _ := os.Hostname()          // for people who read who holds the claim; empty is legible too
 	p.store = claim.NewEtcdStore(nil) // see use
-	p.book = claim.New(p.store, p.store, c.Claim, claim.Identity{Host: host, Process: os.Getpid(), Version: version}, session)
+	p.book = claim.New(p.store, p.store, c.Claim, claim.Identity{Host: name, Process: os.Getpid(), Version: version}, session)
 	first, err := p.generate(c, recorder)
 	if err != nil {
 		return nil, err
@@ -134,8 +145,9 @@ func (p *program) use(g generation) {
 	p.store.Use(g.cluster)
 }
 
-// generate makes what depends on the configuration. Nothing that lives is
-// touched by it.
+// generate makes what depends on the configuration, with all that a loop needs:
+// the first one and the one after a reload are made here and nowhere else.
+// Nothing that lives is touched by it.
 func (p *program) generate(c config.Config, recorder *event.Logger) (generation, error) {
 	conn, err := etcd.New(c.Etcd)
 	if err != nil {
@@ -158,6 +170,10 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 			}
 			return nil // what could not be found out is found out by the first step that is refused
 		},
+		Disk:     diskIn(c.Disk.DataDir),
+		Pause:    p.host.pause,
+		Learnt:   p.host.learnt,
+		Keep:     p.host.keep,
 		Recorder: recorder,
 		Status:   p.line.tell,
 		Alive:    heart,

@@ -5,7 +5,7 @@
 // range, a relation between two keys that does not hold, a second document:
 // each is a fault with its place, and nothing is corrected silently. All
 // faults are reported at once. A key that is left out has its default, which
-// the room that uses it owns; an empty file is a valid one.
+// the room that uses it owns; an empty file is a valid one, but not to Reload.
 //
 // The table in keys.go names every key, and the one in relations.go every
 // relation between two keys. Nothing here opens a file but the configuration
@@ -14,6 +14,8 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,16 +70,41 @@ func Default() Config {
 // read; it wraps fs.ErrNotExist if there is none, and whether that matters is
 // for the caller to say.
 func Load(path string) (Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, data)
+}
+
+// ErrEmpty is the error of a Reload of a file in which nothing is written, not
+// even a comment.
+var ErrEmpty = errors.New("the file is empty")
+
+// Reload is Load for a process that has a configuration already, and may read
+// the file while somebody writes it: many programs empty a file first.
+func Reload(path string) (Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return Config{}, fmt.Errorf("%s: %w", path, ErrEmpty)
+	}
+	return Parse(path, data)
+}
+
+func read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err != nil {
-		return Config{}, fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Changed returns the keys whose values differ between two configurations, in
