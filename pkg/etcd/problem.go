@@ -14,6 +14,10 @@ import (
 
 const broke = "the connection to %s broke: if this lasts, see etcd's log there"
 
+// brokeInPlain is said where no TLS was spoken: most servers that want it just
+// hang up.
+const brokeInPlain = "the connection to %s broke: if etcd wants TLS there, use https://; if it lasts, see etcd's log there"
+
 // causes are what gRPC, crypto/tls and the kernel write of the reasons why a
 // connection fails, and what that means to a person; the first that fits counts.
 // %s is the URL.
@@ -30,6 +34,7 @@ var causes = []struct{ written, means string }{
 	{"does not look like a TLS handshake", "%s does not speak TLS: use http:// there, or give etcd a certificate"},
 	{"connection reset", broke},
 	{"broken pipe", broke},
+	{"authentication handshake failed: EOF", "%s ends the TLS handshake: if etcd speaks no TLS there, use http://; else see etcd's log there"},
 	{"remote error: tls: ", "%s refuses our certificate: set cert and key to a client certificate of the authority that etcd's trusted-ca-file holds"},
 	{"error reading server preface", "%s accepts the connection and speaks no etcd on it: if etcd wants TLS there, use https:// and set cert and key"},
 	{"i/o timeout", "no connection to %s in time: check the network and the firewall"},
@@ -55,6 +60,9 @@ func problem(err error, u string, patience time.Duration) string {
 	}
 	for _, c := range causes {
 		if strings.Contains(err.Error(), c.written) {
+			if c.means == broke && strings.HasPrefix(u, "http://") {
+				c.means = brokeInPlain
+			}
 			return fmt.Sprintf(c.means, u)
 		}
 	}
