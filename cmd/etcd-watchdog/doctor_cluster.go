@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -36,6 +37,7 @@ func (d *doctorCommand) gather(cmd *cobra.Command) (doctor.Facts, error) {
 	case errors.As(err, &exit) && exit.status == exitConfig:
 		c = config.Default()
 		f.Configuration.Faults = strings.Split(err.Error(), "\n")
+		f.Configuration.Unreadable = errors.Is(err, fs.ErrPermission)
 	default:
 		return doctor.Facts{}, err
 	}

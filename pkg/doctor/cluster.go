@@ -13,6 +13,10 @@ func checkConfiguration(f Facts) []Finding {
 	c := f.Configuration
 	var all []Finding
 	for _, fault := range c.Faults {
+		if c.Unreadable {
+			all = append(all, unknown(fault, "what holds for the daemon can't be known", "run doctor as root (sudo)"))
+			continue
+		}
 		all = append(all, critical(fault, "the daemon does not start with this configuration, and a running one keeps the old",
 			"correct it; etcd-watchdog check-config "+c.File+" tells whether faults are left"))
 	}
@@ -116,6 +120,8 @@ func checkRights(f Facts) []Finding {
 	r := f.Rights
 	const why = "with authentication on, etcd lets only users with the role root defragment, and on current versions also compact, disarm and move the leadership"
 	switch {
+	case len(f.Configuration.Faults) > 0:
+		return []Finding{unknown("not asked, since the configuration has faults", why, "correct the configuration")}
 	case r.Missing != "":
 		return []Finding{critical(r.Missing, why, "give the watchdog a user with the role root: etcdctl user grant-role USER root, then etcd.user and etcd.password-file, or a client certificate of that name")}
 	case r.Problem != "":

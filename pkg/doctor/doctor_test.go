@@ -95,6 +95,8 @@ var cases = []struct {
 	{"no faults", func(*doctor.Facts) {}, "configuration", doctor.OK, "c.yaml has no faults"},
 	{"no file", func(f *doctor.Facts) { f.Configuration.Exists = false }, "configuration", doctor.OK, "the defaults hold"},
 	{"all faults", faulty, "configuration", doctor.Critical, "c.yaml:2:1: two"},
+	{"not to be read by this user", func(f *doctor.Facts) { faulty(f); f.Configuration.Unreadable = true }, "configuration", doctor.Unknown, "c.yaml:1:1: one"},
+	{"faults before the rights", faulty, "rights", doctor.Unknown, "not asked"},
 	{"observe", func(f *doctor.Facts) { f.Configuration.Observe = true }, "configuration", doctor.Warning, "observe"},
 
 	{"on this host", func(*doctor.Facts) {}, "endpoint", doctor.OK, "member a (1) answers at https://127.0.0.1:2379, on this host"},

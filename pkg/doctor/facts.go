@@ -31,6 +31,7 @@ type Configuration struct {
 	File       string
 	Exists     bool     // false: there is no file, and the defaults hold
 	Faults     []string // all of them; with any, nothing below is meant
+	Unreadable bool     // for this user, whatever the daemon may; it is the fault
 	Observe    bool     // nothing is ever done, and no ticket written
 	Windows    []policy.Window
 	DataDir    string // of the member on this host; empty: not set

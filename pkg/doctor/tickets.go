@@ -15,7 +15,7 @@ func checkTickets(f Facts) []Finding {
 	case len(f.View.Members) == 0:
 		return unasked()
 	case t.Problem != "":
-		return []Finding{unknown("not read: "+t.Problem, "who holds the claim is told by the tickets in etcd", "see to it that the cluster has a quorum, and run doctor again")}
+		return []Finding{unknown("not read: "+t.Problem, "who holds the claim is told by the tickets in etcd", "see to it that the cluster has a quorum and the user the role root, and run doctor again")}
 	}
 	var all []Finding
 	for _, b := range t.Books {
