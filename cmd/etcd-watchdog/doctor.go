@@ -58,7 +58,7 @@ func (d *doctorCommand) run(cmd *cobra.Command) error {
 		_, err = io.WriteString(out, examinationTable(findings, terminalOf(out)))
 	}
 	if err != nil {
-		return err
+		return &exitError{exitUnknown, fmt.Errorf("write the answer: %w", err)}
 	}
 	status := map[doctor.Severity]int{doctor.OK: exitFine, doctor.Warning: exitWarning, doctor.Critical: exitCritical, doctor.Unknown: exitUnknown}[verdict]
 	if len(facts.Configuration.Faults) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,8 +13,10 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
 
 // healFlags are the flags of heal.
@@ -43,7 +46,7 @@ Exit status: 0 healthy or healed, 1 not.`,
 	}
 	f.target.add(cmd)
 	f.stateDir.add(cmd)
-	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `id`")
+	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `name` or id")
 	cmd.Flags().BoolVar(&f.now, "now", false, "ignore windows, cooldown and stall budget, never the safety rules")
 	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "report the first steps that would be done, and do none")
 	cmd.Flags().DurationVar(&f.within, "within", 30*time.Minute, "give up waiting after this `time`; a step in flight is finished")
@@ -55,9 +58,12 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if f.within <= 0 {
+		return usageError(fmt.Errorf("--within: %s has to be above 0", f.within))
+	}
 	if f.member != "" {
-		if c.Limits.Only, err = cluster.ParseMemberID(f.member); err != nil {
-			return usageError(fmt.Errorf("--member: %w", err))
+		if c.Limits.Only, err = memberNamed(cmd.Context(), c.Etcd, f.member); err != nil {
+			return err
 		}
 	}
 	c.Limits.Immediate = f.now
@@ -80,6 +86,40 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process
 	return p.healOnce(ctx, f.within)
+}
+
+// memberNamed finds the member that a person has named, by id or by name. A
+// wrong one must not pass for a member with which all is well.
+func memberNamed(ctx context.Context, opts etcd.Options, named string) (cluster.MemberID, error) {
+	conn, err := etcd.New(opts)
+	if err != nil {
+		return 0, configError(err)
+	}
+	defer conn.Close()
+	id, idErr := cluster.ParseMemberID(named)
+	view := conn.Observe(ctx, watchdog.Now())
+	if view.Problem != "" && idErr != nil {
+		return 0, explained("look for member "+named, errors.New(view.Problem))
+	}
+	if _, known := view.Member(id); known || view.Problem != "" {
+		return id, nil
+	}
+	var there []string
+	var found []cluster.MemberID
+	for _, m := range view.Members {
+		there = append(there, fmt.Sprintf("%s (%s)", escape(m.Name), m.ID))
+		if m.Name == named {
+			found = append(found, m.ID)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return 0, usageError(fmt.Errorf("--member: %q is no member of this cluster; these are: %s", named, strings.Join(there, ", ")))
+	default:
+		return 0, usageError(fmt.Errorf("--member: several members have the name %q: name one by its id, of %s", named, strings.Join(there, ", ")))
+	}
 }
 
 // healOnce runs one pass and tells in the error why it did not end well.
@@ -130,12 +170,13 @@ func unhealed(ctx context.Context, d policy.Decision) error {
 	if d.Detail != "" {
 		why = d.Detail + " (" + why + ")"
 	}
+	hint := "`etcd-watchdog plan` tells of each member what it waits for; " + event.Documentation(string(d.Reason)) + " what to do."
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("not healed within the time of --within; the last reason to wait: %s", why)
+		return withHint(fmt.Errorf("not healed within the time of --within; the last reason to wait: %s", why), hint)
 	case ctx.Err() != nil:
-		return fmt.Errorf("stopped before the cluster was healed; the last reason to wait: %s", why)
+		return withHint(fmt.Errorf("stopped before the cluster was healed; the last reason to wait: %s", why), hint)
 	default:
-		return fmt.Errorf("not healed: %s", why)
+		return withHint(fmt.Errorf("not healed: %s", why), hint)
 	}
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -84,30 +84,13 @@ func (r *reading) add(cmd *cobra.Command) {
 	r.output.add(cmd)
 }
 
-// look finds out everything that is to be reported. Of several endpoints the
-// first that answers is asked.
+// look finds out everything that is to be reported.
 func (r *reading) look(cmd *cobra.Command) (report.Facts, error) {
 	c, err := r.load(cmd)
 	if err != nil {
 		return report.Facts{}, err
 	}
-	var facts report.Facts
-	for _, endpoint := range r.endpointsOf(cmd, c) {
-		c.Etcd.Endpoint = endpoint
-		c.Etcd.Endpoint = withScheme(c.Etcd)
-		if facts, err = r.lookFrom(cmd.Context(), c); err != nil || facts.View.Problem == "" {
-			break
-		}
-	}
-	return facts, err
-}
-
-// endpointsOf returns all that were named, or the one that is configured.
-func (r *reading) endpointsOf(cmd *cobra.Command, c config.Config) []string {
-	if !cmd.Flags().Changed("endpoints") {
-		return []string{c.Etcd.Endpoint}
-	}
-	return strings.Split(r.endpoints, ",")
+	return r.lookFrom(cmd.Context(), c)
 }
 
 // lookFrom looks from the member behind the configured endpoint.
@@ -133,13 +116,13 @@ func (r *reading) lookFrom(ctx context.Context, c config.Config) (report.Facts, 
 	defer p.cluster.Close()
 	seen := p.dog.Look(ctx)
 	facts.View, facts.Memory, facts.Decision = seen.View, seen.Memory, seen.Decision
-	if !seen.View.Claims.Known {
-		return facts, nil
+	if seen.View.Leader() == 0 {
+		return facts, nil // the tickets can't be read, and the report says why
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.Etcd.RequestTimeout)
 	defer cancel()
 	if facts.Watchers, err = p.book.Watchers(bounded); err != nil {
-		facts.View.Claims = cluster.Claims{}
+		facts.View.Claims, facts.Unread = cluster.Claims{}, err.Error()
 	}
 	return facts, nil
 }
@@ -159,7 +142,7 @@ func (r *reading) answer(cmd *cobra.Command, of tabled, c report.Common) error {
 		err = of.WriteTable(out, report.Style{Color: terminalOf(out).color, Escape: escape})
 	}
 	if err != nil {
-		return err
+		return &exitError{exitUnknown, fmt.Errorf("write the answer: %w", err)}
 	}
 	switch c.Status {
 	case report.Fine:

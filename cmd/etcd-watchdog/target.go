@@ -32,6 +32,7 @@ func (t *target) load(cmd *cobra.Command) (config.Config, error) {
 	if err := t.apply(cmd, &c.Etcd); err != nil {
 		return config.Config{}, err
 	}
+	c.Etcd = t.choose(cmd.Context(), c.Etcd)
 	return c, nil
 }
 

@@ -35,10 +35,15 @@ func loadConfig(path string, named bool) (config.Config, error) {
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return config.Default(), nil
 	}
-	if err != nil {
-		return config.Config{}, configError(err)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = withHint(err, "Name a file that is there with --config, or none for "+config.DefaultPath+".")
+	case errors.Is(err, fs.ErrPermission):
+		err = withHint(err, "Run it as root (sudo), or name a file with --config that you may read.")
 	}
-	return c, nil
+	return config.Config{}, configError(err)
 }
 
 // newLogger returns the recorder that the configuration asks for.

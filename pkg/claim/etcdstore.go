@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (s *EtcdStore) eachUntil(ctx context.Context, ask func(context.Context, *cl
 			return err
 		}
 		if !errors.Is(err, errUnconnected) {
-			last = fmt.Errorf("%v: %w", c.Endpoints(), err)
+			last = fmt.Errorf("%s: %w", strings.Join(c.Endpoints(), ", "), err)
 		}
 		if ctx.Err() != nil {
 			break
@@ -159,7 +160,7 @@ func (s *EtcdStore) once(ctx context.Context, do func(context.Context, *clientv3
 			s.answered(c)
 			return err
 		}
-		return fmt.Errorf("%v: %w", c.Endpoints(), err)
+		return fmt.Errorf("%s: %w", strings.Join(c.Endpoints(), ", "), err)
 	}
 	return errUnconnected
 }
@@ -179,6 +180,8 @@ func mapped(err error) error {
 		return ErrLeaseGone
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		return fmt.Errorf("etcd asks for a user: set user and password-file: %w", err)
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		return fmt.Errorf("this user may not touch the tickets: sign in as one with the role root: %w", err)
 	default:
 		return err
 	}

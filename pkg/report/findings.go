@@ -51,6 +51,9 @@ func findings(f Facts) []Finding {
 	if len(f.View.Disk.StaleFiles) > 0 {
 		add(Warning, event.StaleFiles.String(), f.View.Local, fmt.Sprintf("%d files take %s", len(f.View.Disk.StaleFiles), cluster.FormatBytes(f.View.Disk.StaleBytes)))
 	}
+	if f.Unread != "" {
+		add(Warning, CodeTicketsUnread, 0, "who watches and who holds the claim is not known: "+f.Unread)
+	}
 	ofDaemon(f, add)
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(rank[b.Severity], rank[a.Severity]), cmp.Compare(a.MemberName, b.MemberName))

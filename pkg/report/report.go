@@ -27,6 +27,7 @@ type Facts struct {
 	Memory   policy.Memory
 	Decision policy.Decision // of this host's watchdog, now
 	Watchers []claim.Watcher // meant if View.Claims.Known
+	Unread   string          // why the tickets could not be read, with a quorum; empty: they could
 
 	StateDir string       // where the daemon keeps its state
 	State    state.Record // zero: it has kept nothing
@@ -93,6 +94,7 @@ const (
 	CodeNotWatched       = "member_not_watched"
 	CodeDaemonNotRunning = "daemon_not_running"
 	CodeUrgent           = "urgent"
+	CodeTicketsUnread    = "tickets_unread"
 )
 
 // common puts together what status and plan have in common.

@@ -68,6 +68,9 @@ func TestSeverity(t *testing.T) {
 		{"the daemon's verdict of yesterday", func(f *report.Facts) {
 			f.State.Decision = state.Decision{At: now.Add(-24 * time.Hour), Reason: policy.LiveDataTooLarge}
 		}, report.Fine, ""},
+		{"tickets that can't be read", func(f *report.Facts) {
+			f.View.Claims, f.Watchers, f.Unread = cluster.Claims{}, nil, "permission denied"
+		}, report.Warning, "tickets_unread"},
 		{"paused", func(f *report.Facts) { f.View.Pause = cluster.Pause{Until: now.Add(time.Hour)} }, report.Fine, "paused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
