@@ -187,7 +187,7 @@ func TestStartIsReadyAfterTheFirstLook(t *testing.T) {
 }
 
 func TestStartIsReadyInTheEndAlsoIfTheFirstLookHangs(t *testing.T) {
-	observer := stuck{make(chan struct{})}
+	observer := newStuck()
 	r := runDaemon(t, strings.Replace(quiet, "request-timeout: 1s", "request-timeout: 100ms", 1), func(p *program) { p.dog.Observer = observer })
 	r.told("EXTEND_TIMEOUT_USEC=600000", "READY=1")
 	close(observer.release)
@@ -306,8 +306,9 @@ func TestReloadOfNothing(t *testing.T) {
 // A reload waits for the tick at hand, and those that are asked for meanwhile
 // are one, with the file as it then is.
 func TestReloadWaitsForWorkInFlight(t *testing.T) {
-	observer := stuck{make(chan struct{})}
+	observer := newStuck()
 	r := runDaemon(t, quiet, func(p *program) { p.dog.Observer = observer })
+	<-observer.entered // before that, there is no work in flight
 	r.reload(quiet + "  level: debug\n")
 	r.status("waits for the work in flight", true)
 	r.reload(quiet + "  level: notice\n")

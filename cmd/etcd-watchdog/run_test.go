@@ -16,9 +16,18 @@ import (
 
 // stuck is an observer that never answers, whatever its context says: what a
 // deadlock in the loop looks like from outside.
-type stuck struct{ release chan struct{} }
+type stuck struct {
+	release chan struct{}
+	entered chan struct{} // takes one word of each look that begins, if anybody listens
+}
+
+func newStuck() stuck { return stuck{make(chan struct{}), make(chan struct{}, 1)} }
 
 func (s stuck) Observe(context.Context, time.Time) cluster.View {
+	select {
+	case s.entered <- struct{}{}:
+	default:
+	}
 	<-s.release
 	return cluster.View{}
 }
@@ -41,7 +50,7 @@ func programWith(observer stuck) *program {
 }
 
 func TestLoopThatHangsEndsTheProcess(t *testing.T) {
-	observer := stuck{make(chan struct{})}
+	observer := newStuck()
 	defer close(observer.release)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -52,7 +61,7 @@ func TestLoopThatHangsEndsTheProcess(t *testing.T) {
 }
 
 func TestHangWhileStoppingEndsTheProcessToo(t *testing.T) {
-	observer := stuck{make(chan struct{})}
+	observer := newStuck()
 	defer close(observer.release)
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
