@@ -63,7 +63,7 @@ func (n *night) pass() {
 	n.show("systemctl", "status", "--no-pager", "--lines=5", unit)
 
 	n.tell("## Full", "The watchdogs are held still (`systemctl kill -s STOP`) while the keys are overwritten; under their eyes the cluster would not get full.")
-	writers := n.fill()
+	writers := n.fill("night")
 	n.show("etcdctl", "endpoint", "status", "--cluster", "--write-out=table")
 	n.show("etcdctl", "alarm", "list")
 
@@ -82,11 +82,12 @@ func (n *night) pass() {
 	n.show("etcdctl", "endpoint", "status", "--cluster", "--write-out=table")
 }
 
-// fill fills the cluster until it refuses writes, and leaves writers going on.
-func (n *night) fill() *realetcd.Writers {
+// fill fills the cluster until it refuses writes, and leaves writers going on, on
+// keys below the prefix that nobody has written before.
+func (n *night) fill(prefix string) *realetcd.Writers {
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	n.t.Cleanup(cancel)
-	writers, err := n.cluster.StartWriters(ctx, realetcd.WritersConfig{Prefix: "night/", Writers: 2, Keys: 20, ValueBytes: 1 << 10, Pause: 20 * time.Millisecond})
+	writers, err := n.cluster.StartWriters(ctx, realetcd.WritersConfig{Prefix: prefix, Writers: 2, Keys: 20, ValueBytes: 1 << 10, Pause: 20 * time.Millisecond})
 	if err != nil {
 		n.t.Fatal(err)
 	}
