@@ -40,6 +40,7 @@ not be asked, 78 the configuration has faults (all are findings).`,
 	d.target.add(cmd)
 	d.output.add(cmd)
 	d.stateDir.add(cmd)
+	cmd.Flags().Lookup("state-directory").Usage = "`directory` in which the daemon keeps its state (default $STATE_DIRECTORY, else that of --unit)"
 	cmd.Flags().StringVar(&d.unit, "unit", "etcd-watchdog.service", "systemd `unit` of this host's watchdog")
 	return cmd
 }

@@ -46,7 +46,7 @@ func (d *doctorCommand) gather(cmd *cobra.Command) (doctor.Facts, error) {
 	f.Configuration.Observe, f.Configuration.Windows = c.Limits.Observe, c.Limits.Windows
 	f.Configuration.DataDir, f.Configuration.User, f.Configuration.SkipVerify = c.Disk.DataDir, c.Etcd.User, c.Etcd.InsecureSkipVerify
 	f.Configuration.Poll, f.Configuration.TTL = c.Limits.PollInterval, c.Claim.TTL
-	gatherHost(cmd.Context(), &f, c, d.unit, d.directory())
+	gatherHost(cmd.Context(), &f, c, d.unit, d.kept())
 	return f, nil
 }
 

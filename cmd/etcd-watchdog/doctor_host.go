@@ -41,6 +41,15 @@ func gatherHost(ctx context.Context, f *doctor.Facts, c config.Config, unit, sta
 	f.Jobs = lookAtJobs(ctx, f.At)
 }
 
+// kept is where the daemon of the unit keeps its state: StateDirectory= of the
+// unit and of its template, unless somebody says otherwise.
+func (d *doctorCommand) kept() string {
+	if d.path != "" || os.Getenv("STATE_DIRECTORY") != "" {
+		return d.directory()
+	}
+	return filepath.Join(filepath.Dir(defaultStateDirectory), strings.TrimSuffix(d.unit, ".service"))
+}
+
 func readKept(directory string) doctor.State {
 	kept := doctor.State{Directory: directory}
 	record, err := state.Read(kept.Directory)

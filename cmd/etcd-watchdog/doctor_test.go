@@ -111,3 +111,21 @@ critical       again
 		t.Errorf("in colour: %q", got)
 	}
 }
+
+// The template's daemons have directories of their own.
+func TestStateDirectoryIsThatOfTheUnit(t *testing.T) {
+	t.Setenv("STATE_DIRECTORY", "")
+	for unit, want := range map[string]string{
+		"etcd-watchdog.service":   "/var/lib/etcd-watchdog",
+		"etcd-watchdog@a.service": "/var/lib/etcd-watchdog@a",
+		"etcd-watchdog@a":         "/var/lib/etcd-watchdog@a",
+	} {
+		d := doctorCommand{unit: unit}
+		if got := d.kept(); got != want {
+			t.Errorf("%s: got %s, want %s", unit, got, want)
+		}
+		if d.path = "/named"; d.kept() != "/named" {
+			t.Errorf("%s: got %s in place of the directory that was named", unit, d.kept())
+		}
+	}
+}

@@ -140,13 +140,16 @@ func checkProcess(f Facts) []Finding {
 	case l.Holder == 0 && running:
 		return []Finding{warning(fmt.Sprintf("the daemon runs, and nobody holds %s", l.Path), "it can't keep its lease there: after a restart it has to wait for its old tickets to end", "see RuntimeDirectory= of the unit, and journalctl -u "+u.Name)}
 	case l.Holder == 0:
-		return []Finding{warning("no daemon holds "+l.Path, "no watchdog works for the member of this host", "systemctl enable --now etcd-watchdog")}
+		return []Finding{warning("no daemon holds "+l.Path, "no watchdog works for the member of this host", "systemctl enable --now "+serviceOf(u))}
 	case running && u.MainProcess != 0 && l.Holder != u.MainProcess:
 		return []Finding{warning(fmt.Sprintf("process %d holds %s, and the unit's is process %d", l.Holder, l.Path, u.MainProcess), "a second daemon on this host keeps the first from its tickets", fmt.Sprintf("see what it is: ps -fp %d", l.Holder))}
 	default:
 		return []Finding{fine(fmt.Sprintf("process %d holds %s", l.Holder, l.Path))}
 	}
 }
+
+// serviceOf is the unit as people name it.
+func serviceOf(u Unit) string { return strings.TrimSuffix(u.Name, ".service") }
 
 // Of a calm cluster the daemon writes its state once a minute.
 const stateEvery = time.Minute
@@ -160,7 +163,7 @@ func checkState(f Facts) []Finding {
 	case s.Problem != "":
 		return []Finding{warning(s.Problem, "what was learnt is lost with a restart, and status can't tell what the daemon does", "see StateDirectory= of the unit; the directory has to be the daemon's, and readable for all")}
 	case s.PolledAt.IsZero():
-		return []Finding{warning("nothing is kept in "+s.Directory, "no daemon has run here, or it can't write there", "systemctl enable --now etcd-watchdog; its first entry says if nothing can be kept")}
+		return []Finding{warning("nothing is kept in "+s.Directory, "no daemon has run here, or it can't write there", "systemctl enable --now "+serviceOf(f.Unit)+"; its first entry says if nothing can be kept")}
 	case age > patience:
 		return []Finding{critical(fmt.Sprintf("the last poll that is kept in %s was %s ago", s.Directory, roughly(age)), "the daemon does not run, hangs, or can't write any more", "systemctl status etcd-watchdog; is the disk full?")}
 	case elsewhere:
