@@ -51,6 +51,8 @@ type MemberMemory struct {
 	FirstCompactedAt  time.Time // when one was first made through it
 	TooLarge          bool      // its live data were too large when no NOSPACE was listed, and nothing has refuted that since
 
+	LacksRoom bool // at the last look its disk, which is that of this host, had no room for the work that it needs
+
 	FailedAt       time.Time // when etcd last failed a step of ours on it; zero: the last one succeeded
 	Failures       int       // in a row
 	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
@@ -203,8 +205,9 @@ func (m *Memory) noteHolder(v cluster.View) {
 }
 
 // noteDue keeps since when a compaction alone has been due, and of which members
-// the live data are too large. That verdict is given while nothing is refused,
-// and outlives the beginning of NOSPACE as long as nothing refutes it.
+// the live data are too large, and which lacks room on its disk. Both are found
+// while nothing is refused, and outlive the beginning of NOSPACE as long as nothing
+// refutes them.
 func (m *Memory) noteDue(l Limits, v cluster.View) {
 	w := world{limits: l, now: v.At, view: v, memory: *m}
 	_, _, due := w.historyGivesWay()
@@ -218,6 +221,7 @@ func (m *Memory) noteDue(l Limits, v cluster.View) {
 		mm := &m.Members[i]
 		if member, listed := v.Member(mm.ID); listed && member.Contact == cluster.Answered {
 			mm.TooLarge = w.liveTooLarge(member) && (mm.TooLarge || !v.Alarmed(cluster.AlarmNoSpace))
+			mm.LacksRoom = mm.ID == v.Local && w.lacksRoom() != nil
 		}
 	}
 }

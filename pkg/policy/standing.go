@@ -98,14 +98,15 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 // lacksRoom returns that the disk of this host has no room for a defragmentation
 // which its member needs, whether or not something else is done meanwhile. Under
 // NOSPACE that is known only when a compaction has shown how much there is to
-// be written.
+// be written; what was known before goes on until then.
 func (w world) lacksRoom() *obstacle {
 	m, listed := w.view.Member(w.view.Local)
 	armed := w.view.Alarmed(cluster.AlarmNoSpace)
 	if !listed || !needsWork(w.limits, m, w.quota(m)) || !armed && !m.Quota.Trusted() {
 		return nil
 	}
-	if armed && !(w.compacted(w.memory.Of(m.ID)) && w.inUseKnown(m)) {
+	mm := w.memory.Of(m.ID)
+	if armed && !mm.LacksRoom && !(w.compacted(mm) && w.inUseKnown(m)) {
 		return nil
 	}
 	return w.noRoom(m)

@@ -3,6 +3,7 @@ package watchdog_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,51 @@ func TestFastGrowthIsCompactedByAll(t *testing.T) {
 		}
 		if n := s.etcd.History().Defragmentations(); len(n) > 0 {
 			s.Errorf("defragmentations %v", n)
+		}
+	})
+}
+
+// A disk without room is told once, also when NOSPACE begins meanwhile and the
+// members are looked into anew.
+func TestDiskWithoutRoomIsToldOnce(t *testing.T) {
+	config := etcdtest.DefaultConfig(3)
+	for i := range config.Members {
+		config.Members[i].LiveBytes, config.Members[i].OldBytes, config.Members[i].FreeBytes = 64*mib, 0, 384*mib
+	}
+	play(t, config, func(s *stage) {
+		var free atomic.Int64
+		s.disk = func(id cluster.MemberID) func() cluster.Disk {
+			if id != 1 {
+				return nil
+			}
+			return func() cluster.Disk { return cluster.Disk{Known: true, FreeBytes: free.Load()} }
+		}
+		s.limits.AdoptAfter = time.Hour // the watchdog of another host does not know this disk
+		s.watch(1, 2, 3)
+		s.enrolled(1, 2, 3)
+		told := func() int { return len(s.journal.of(event.DiskTooSmall)) }
+		s.until("it is told", 10*time.Minute, func() bool { return told() > 0 })
+		time.Sleep(20 * time.Minute)
+		s.fill(1)
+		time.Sleep(20 * time.Minute)
+		if n := told(); n != 1 {
+			s.Errorf("told %d times, want once", n)
+		}
+		if n := s.etcd.History().Defragmentations()[1]; n > 0 {
+			s.Errorf("the member was defragmented %d times", n)
+		}
+		free.Store(1 << 40)
+		s.until("healed", 10*time.Minute, func() bool { return len(s.etcd.View().Alarms) == 0 })
+		s.until("it is over", time.Minute, func() bool {
+			for _, e := range s.journal.of(event.ConditionEnded) {
+				if e.Condition == event.DiskTooSmall.String() {
+					return true
+				}
+			}
+			return false
+		})
+		if n := told(); n != 1 {
+			s.Errorf("told %d times in all, want once", n)
 		}
 	})
 }

@@ -41,8 +41,9 @@ type stage struct {
 	running map[cluster.MemberID]*process
 	started []*process
 
-	onRead func(*process) // before each read of the claim
-	over   atomic.Bool    // the play is
+	disk   func(cluster.MemberID) func() cluster.Disk // what each host sees of its own; nil: nothing
+	onRead func(*process)                             // before each read of the claim
+	over   atomic.Bool                                // the play is
 }
 
 // play acts on a stage. Whatever the play is, the watchdogs keep the rules that
@@ -163,6 +164,9 @@ func (s *stage) dog(p *process, book *claim.Book) *watchdog.Watchdog {
 		Limits: s.limits, RequestTimeout: s.options.RequestTimeout, DeliveryBound: deliveryBound,
 		ClaimInterval: s.claim.TTL / 2, Observer: look, Operator: do, Book: book, Tickets: s.claim.Tickets,
 		Recorder: mouth{p}, Status: func(string) { p.here() }, Alive: heart{p, book},
+	}
+	if s.disk != nil {
+		dog.Disk = s.disk(p.member)
 	}
 	dog.Worker = maintenance.Worker{
 		Observer: look, Operator: do, Recorder: mouth{p}, Alive: heart{p, book}, Limits: s.limits, Options: s.options,
