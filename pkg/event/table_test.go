@@ -172,6 +172,24 @@ func TestMessagesAreSentencesForAPerson(t *testing.T) {
 	}
 }
 
+// Details and errors end as they like, with a question as well: what follows does
+// not put a second mark behind theirs.
+func TestMarksAreNotDoubled(t *testing.T) {
+	doubled := regexp.MustCompile(`[.?!,;:] ?[.?!,;:]`)
+	for _, r := range Table() {
+		for _, took := range []time.Duration{0, time.Hour} {
+			e := Event{Kind: r.Kind, Took: took, Detail: "nobody answers: is etcd running there?"}
+			if r.carries(errorText) {
+				e.Error, e.Detail = e.Detail, ""
+			}
+			m := r.Message(e)
+			if bad := doubled.FindString(m); bad != "" {
+				t.Errorf("%s: %q in %q", r.Name, bad, m)
+			}
+		}
+	}
+}
+
 func TestBeginAndEndShareJobMemberAndSizes(t *testing.T) {
 	for _, kinds := range [][]Kind{
 		{CompactionStarted, CompactionCompleted, CompactionFailed},

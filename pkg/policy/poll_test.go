@@ -119,6 +119,28 @@ func TestQuotaInSight(t *testing.T) {
 		t.Errorf("the quota comes into sight after %s, want 46 h", began)
 	}
 
+	// Before history was compacted once it may be the first tooth of a sawtooth;
+	// what has grown on for two slices after that is growth.
+	s = newStage(t)
+	s.run("watch 1; members 3 200/200 of 1000")
+	for hour := 1; hour <= 21; hour++ {
+		s.write(0, 20*mib)
+		for range 6 {
+			s.run("wait 10m; look")
+			if _, seen := inSight(s.watchdogs[0], "1"); seen {
+				t.Fatalf("told after %s, in the first tooth: %s", s.now.Sub(begin), s.summary())
+			}
+		}
+	}
+	s.run("compacted; wait 10m; look")
+	if _, seen := inSight(s.watchdogs[0], "1"); seen {
+		t.Error("told before the floors show what a compaction has left")
+	}
+	s.run("wait 10m; look")
+	if _, seen := inSight(s.watchdogs[0], "1"); !seen {
+		t.Errorf("live data have grown for a day, and it is not told: %s", s.summary())
+	}
+
 	s = newStage(t)
 	s.run("watch 1; members 3 300/300 of 1000 each 1024; limit observe true; load rate 0.05; load auto 1h")
 	for range 6 * 100 {
