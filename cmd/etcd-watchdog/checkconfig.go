@@ -24,7 +24,7 @@ Exit status 0: there is none; 78: there are some.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := config.Load(args[0]); err != nil {
-				return configError(err)
+				return unreadConfig(err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults\n", args[0])
 			return nil

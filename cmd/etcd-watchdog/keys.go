@@ -133,7 +133,7 @@ func read(ctx context.Context, conn *etcd.Cluster, prefix string, survey *keyspa
 func explained(operation string, err error) error {
 	what, hint, found := strings.Cut(err.Error(), ": ")
 	if !found {
-		return fmt.Errorf("%s: %w", operation, err)
+		hint = checkConnection
 	}
 	return withHint(errors.New(operation+": "+what), hint)
 }

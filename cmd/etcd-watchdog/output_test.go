@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,19 @@ func TestErrorsEndWithTheirStatus(t *testing.T) {
 		var stderr bytes.Buffer
 		if got := explain(c.err, &stderr); got != c.status || stderr.String() != c.want || c.err.Error() == "" {
 			t.Errorf("%v: status %d, printed %q; want %d, %q", c.err, got, stderr.String(), c.status, c.want)
+		}
+	}
+}
+
+// A problem that has no next step of its own gets one.
+func TestProblemsAreTwoLines(t *testing.T) {
+	for problem, want := range map[string]string{
+		"no answer within 5s at http://a:1":                "etcd-watchdog: read the keys: no answer within 5s at http://a:1\n" + checkConnection + "\n",
+		"connection refused at http://a:1: is etcd there?": "etcd-watchdog: read the keys: connection refused at http://a:1\nis etcd there?\n",
+	} {
+		var said strings.Builder
+		if status := explain(explained("read the keys", errors.New(problem)), &said); status != exitFailed || said.String() != want {
+			t.Errorf("%s: got %d and\n%swant\n%s", problem, status, said.String(), want)
 		}
 	}
 }

@@ -36,13 +36,16 @@ func (t *target) load(cmd *cobra.Command) (config.Config, error) {
 	return c, nil
 }
 
+// checkConnection is what to do where a problem itself does not say it.
+const checkConnection = "check --endpoints and the TLS flags, and that etcd runs there"
+
 // unreachable is the error of a reading command that has not got what it needs
 // from etcd, and so knows nothing: a problem as pkg/etcd words it, the next step
 // behind a colon, becomes one line for each.
 func unreachable(problem string) error {
 	what, hint, found := strings.Cut(problem, ": ")
 	if !found {
-		hint = "check --endpoints and the TLS flags, and that etcd runs there"
+		hint = checkConnection
 	}
 	return &exitError{exitUnknown, withHint(fmt.Errorf("%s", what), hint)}
 }

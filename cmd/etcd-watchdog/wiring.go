@@ -35,15 +35,22 @@ func loadConfig(path string, named bool) (config.Config, error) {
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return config.Default(), nil
 	}
-	switch {
-	case err == nil:
-		return c, nil
-	case errors.Is(err, fs.ErrNotExist):
-		err = withHint(err, "Name a file that is there with --config, or none for "+config.DefaultPath+".")
-	case errors.Is(err, fs.ErrPermission):
-		err = withHint(err, "Run it as root (sudo), or name a file with --config that you may read.")
+	if err != nil {
+		return config.Config{}, unreadConfig(err)
 	}
-	return config.Config{}, configError(err)
+	return c, nil
+}
+
+// unreadConfig is the error of a configuration that can't be had, with what to
+// do where the faults themselves do not say it.
+func unreadConfig(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = withHint(err, "Name a file that is there; without --config it is "+config.DefaultPath+", if that is there.")
+	case errors.Is(err, fs.ErrPermission):
+		err = withHint(err, "Run it as root (sudo), or name a file that you may read.")
+	}
+	return configError(err)
 }
 
 // newLogger returns the recorder that the configuration asks for.
