@@ -54,7 +54,7 @@ func (n *night) pass() {
 	for _, h := range n.Hosts {
 		took := h.Install(firstVersion)
 		h.Run("systemctl", "enable", "--now", unit)
-		n.t.Logf("%s: from the package to the first look: %v", h.Name, took)
+		n.tell("", fmt.Sprintf("From `dpkg --install` to the end of the first look on %s: %.1f s.", h.Name, took.Seconds()))
 	}
 	n.Await("every watchdog to hold tickets", func() (bool, string) {
 		enrolled := len(Of(n.Journals(), "enrolled"))
@@ -166,11 +166,12 @@ func (n *night) explained(entries []Entry) {
 	}
 }
 
-// tell begins a chapter of the transcript.
+// tell writes a title and a paragraph into the transcript; either may be empty.
 func (n *night) tell(title, text string) {
-	fmt.Fprintf(&n.seen, "%s\n\n", title)
-	if text != "" {
-		fmt.Fprintf(&n.seen, "%s\n\n", text)
+	for _, paragraph := range []string{title, text} {
+		if paragraph != "" {
+			fmt.Fprintf(&n.seen, "%s\n\n", paragraph)
+		}
 	}
 }
 

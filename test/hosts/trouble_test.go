@@ -47,6 +47,14 @@ var troubles = []trouble{
 			return now != before && h.Property(unit, "ActiveState") == "active", "restarts: " + now
 		})
 	}},
+	{"the watchdog crashes", "claim_taken", func(n *night, h *Host) {
+		before := h.Property(unit, "NRestarts")
+		h.Run("systemctl", "kill", "--signal=QUIT", "--kill-who=main", unit) // Go ends as by a panic: all stacks, status 2
+		n.Await("systemd to restart the watchdog", func() (bool, string) {
+			now := h.Property(unit, "NRestarts")
+			return now != before && h.Property(unit, "ActiveState") == "active", "restarts: " + now
+		})
+	}},
 	{"reloaded with a bad file", "claim_taken", func(n *night, h *Host) {
 		h.configure("watch:\n  poll-interval: soon\n")
 		n.Await("the status to name the key and the line", func() (bool, string) {

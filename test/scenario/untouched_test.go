@@ -84,6 +84,32 @@ func TestLiveDataTooLarge(t *testing.T) {
 	s.once("live_data_too_large", 1)
 }
 
+// The verdict ends as well when a person raises the quota, member by member.
+func TestLargerQuotaEndsTheVerdict(t *testing.T) {
+	whole(t)
+	s := stage(t, "3.6", 3)
+	s.watch(settings{})
+	s.live(0.96)
+	s.fillWith(mebibyte)
+	s.eachDog("live_data_too_large", 1)
+	for _, m := range s.Members() {
+		s.must(m.Stop())
+		s.must(m.Start(fmt.Sprintf("--quota-backend-bytes=%d", 2*quota)))
+		s.must(m.AwaitReady(t.Context()))
+	}
+	for _, m := range s.Members() {
+		s.until("writes to be accepted by "+m.Name, func() (bool, string) {
+			_, err := m.Client().Put(t.Context(), "afterwards", m.Name)
+			return err == nil, fmt.Sprint(err)
+		})
+	}
+	s.eachWaits("below_threshold")
+	s.unclaimed()
+	s.safe()
+	s.once("live_data_too_large", 1)
+	s.never("claim_lost", "defragmentation_failed", "disarm_failed")
+}
+
 // live writes keys, each once, until that part of the quota is in use.
 func (s *scene) live(part float64) {
 	s.t.Helper()
