@@ -251,18 +251,20 @@ func (w *world) everyBook(ctx context.Context) (bool, string) {
 func (w *world) tickets(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	var keys []string
+	failed := errors.New("no member runs")
 	for _, m := range w.cluster.Running() {
 		got, err := m.Client().Get(ctx, prefix+"/claim/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
 		if err != nil {
-			return nil, err
+			failed = err
+			continue
 		}
+		var keys []string
 		for _, kv := range got.Kvs {
 			keys = append(keys, string(kv.Key))
 		}
 		return keys, nil
 	}
-	return nil, errors.New("no member runs")
+	return nil, failed
 }
 
 // close ends all that the world has started and takes its directory away.

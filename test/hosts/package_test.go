@@ -4,7 +4,6 @@ package hosts
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -84,13 +83,4 @@ func line(tb testing.TB, name string) string {
 		tb.Fatal(err)
 	}
 	return found.Binary
-}
-
-func readFile(tb testing.TB, path string) string {
-	tb.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(text)
 }
