@@ -47,24 +47,23 @@ func TestBesideJournald(t *testing.T) {
 	}
 	l := event.NewLogger(connected(t, JournalSocket), event.Info)
 	l.Record(event.Event{
-		Kind: event.NospaceArmed, Member: 0x8e9e05c52164694d, MemberName: "infra1", Alarm: "NOSPACE",
+		Kind: event.LiveDataTooLarge, Member: 0x8e9e05c52164694d, MemberName: "infra1",
 		SizeBytes: 512 << 20, InUseBytes: 208 << 20, QuotaBytes: 512 << 20, QuotaFrom: "learnt", Detail: "line\x1b\nbreak",
 	})
 	closed(t, l)
 	want := map[string]string{
-		"MESSAGE": `etcd refuses writes: a NOSPACE alarm is listed for member infra1 (8e9e05c52164694d), ` +
-			`file 512 MiB, in use 208 MiB, quota 512 MiB, 100 % full: line\x1b\nbreak; the watchdogs reclaim the space and then disarm it`,
-		"PRIORITY":                  "4",
-		"MESSAGE_ID":                event.NospaceArmed.Row().ID,
+		"MESSAGE": `The data of member infra1 (8e9e05c52164694d) are too large for its quota, ` +
+			`file 512 MiB, in use 208 MiB, quota 512 MiB, 100 % full: line\x1b\nbreak; delete keys or raise the quota`,
+		"PRIORITY":                  "3",
+		"MESSAGE_ID":                event.LiveDataTooLarge.Row().ID,
 		"SYSLOG_IDENTIFIER":         "etcd-watchdog",
-		"WATCHDOG_EVENT":            "nospace_armed",
-		"DOCUMENTATION":             "https://github.com/etcd-watchdog/etcd-watchdog/blob/main/docs/runbook.md#nospace_armed",
-		"WATCHDOG_REASON":           "nospace_armed",
+		"WATCHDOG_EVENT":            "live_data_too_large",
+		"DOCUMENTATION":             "https://github.com/etcd-watchdog/etcd-watchdog/blob/main/docs/runbook.md#live_data_too_large",
+		"WATCHDOG_REASON":           "live_data_too_large",
 		"WATCHDOG_DETAIL":           `line\x1b\nbreak`,
 		"WATCHDOG_LASTED_SECONDS":   "0",
 		"ETCD_MEMBER_ID":            "8e9e05c52164694d",
 		"ETCD_MEMBER_NAME":          "infra1",
-		"ETCD_ALARM":                "NOSPACE",
 		"ETCD_DB_SIZE_BYTES":        "536870912",
 		"ETCD_DB_SIZE_IN_USE_BYTES": "218103808",
 		"ETCD_QUOTA_BYTES":          "536870912",
