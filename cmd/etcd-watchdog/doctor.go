@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/doctor"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 )
 
 // doctorCommand is the command's flags.
@@ -132,17 +133,17 @@ func examinationTable(findings []doctor.Finding, t terminal) string {
 			check = ""
 		}
 		last = f.Check
-		fmt.Fprintf(&b, "%s %-*s  %s\n", mark(f.Severity, t), checkWidth, check, escape(f.Finding))
+		fmt.Fprintf(&b, "%s %-*s  %s\n", mark(f.Severity, t), checkWidth, check, event.Escape(f.Finding))
 		indent := strings.Repeat(" ", markWidth+1+checkWidth+2)
 		if told[f.Meaning+f.Remedy] {
 			continue
 		}
 		told[f.Meaning+f.Remedy] = true
 		if f.Meaning != "" {
-			fmt.Fprintf(&b, "%smeaning: %s\n", indent, escape(f.Meaning))
+			fmt.Fprintf(&b, "%smeaning: %s\n", indent, event.Escape(f.Meaning))
 		}
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, "%sremedy:  %s\n", indent, escape(f.Remedy))
+			fmt.Fprintf(&b, "%sremedy:  %s\n", indent, event.Escape(f.Remedy))
 		}
 	}
 	fmt.Fprintf(&b, "\n%d ok, %d warning, %d critical, %d unknown\n", counts[doctor.OK], counts[doctor.Warning], counts[doctor.Critical], counts[doctor.Unknown])

@@ -107,7 +107,7 @@ func memberNamed(ctx context.Context, opts etcd.Options, named string) (cluster.
 	var there []string
 	var found []cluster.MemberID
 	for _, m := range view.Members {
-		there = append(there, fmt.Sprintf("%s (%s)", escape(m.Name), m.ID))
+		there = append(there, fmt.Sprintf("%s (%s)", event.Escape(m.Name), m.ID))
 		if m.Name == named {
 			found = append(found, m.ID)
 		}

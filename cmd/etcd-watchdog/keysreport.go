@@ -9,6 +9,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/keyspace"
 )
 
@@ -21,20 +22,20 @@ func keysTable(r keyspace.Report, reading etcd.KeyReading) string {
 	}
 	fmt.Fprintf(&b, "%s in %s: keys %s, values %s\n", cluster.FormatBytes(r.Bytes()), plural(r.Totals.Keys, "key"), cluster.FormatBytes(r.KeyBytes), cluster.FormatBytes(r.ValueBytes))
 	fmt.Fprintf(&b, "%s since these keys were created\n", plural(r.Versions, "version"))
-	fmt.Fprintf(&b, "read at revision %d from %s (%s), %s\n", reading.Revision, escape(reading.Member.Name), reading.Member.ID, role)
+	fmt.Fprintf(&b, "read at revision %d from %s (%s), %s\n", reading.Revision, event.Escape(reading.Member.Name), reading.Member.ID, role)
 	if reading.Revisions > 1 {
 		fmt.Fprintf(&b, "%d revisions were compacted away meanwhile, and the reading went on at newer ones: the sums are of no single moment\n", reading.Revisions-1)
 	}
 	if len(r.Prefixes) > 0 {
 		fmt.Fprintf(&b, "\n%10s  %6s  %13s  %13s  PREFIX\n", "SIZE", "SHARE", "KEYS", "VERSIONS")
 		for _, p := range r.Prefixes {
-			fmt.Fprintf(&b, "%10s  %6s  %13s  %13s  %s\n", cluster.FormatBytes(p.Bytes()), share(p.Bytes(), r.Bytes()), grouped(p.Keys), grouped(p.Versions), escape(p.Name))
+			fmt.Fprintf(&b, "%10s  %6s  %13s  %13s  %s\n", cluster.FormatBytes(p.Bytes()), share(p.Bytes(), r.Bytes()), grouped(p.Keys), grouped(p.Versions), event.Escape(p.Name))
 		}
 	}
 	if len(r.Largest) > 0 {
 		fmt.Fprintf(&b, "\n%10s  %6s  %13s  KEY\n", "SIZE", "SHARE", "VERSIONS")
 		for _, k := range r.Largest {
-			fmt.Fprintf(&b, "%10s  %6s  %13s  %s\n", cluster.FormatBytes(k.Bytes()), share(k.Bytes(), r.Bytes()), grouped(k.Versions), escape(k.Name))
+			fmt.Fprintf(&b, "%10s  %6s  %13s  %s\n", cluster.FormatBytes(k.Bytes()), share(k.Bytes(), r.Bytes()), grouped(k.Versions), event.Escape(k.Name))
 		}
 	}
 	return b.String()
@@ -128,5 +129,5 @@ func inJSON(key string) (readable, encoded string) {
 	if utf8.ValidString(key) {
 		return key, ""
 	}
-	return escape(key), base64.StdEncoding.EncodeToString([]byte(key))
+	return event.Escape(key), base64.StdEncoding.EncodeToString([]byte(key))
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -76,23 +73,4 @@ func terminalOf(w io.Writer) terminal {
 		t.width = int(size.Col)
 	}
 	return t
-}
-
-// escape makes text that comes from servers fit for a terminal: what does not
-// print is shown, not done.
-func escape(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		r, width := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && width == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-		s = s[width:]
-	}
-	return b.String()
 }

@@ -57,19 +57,6 @@ func TestOnlyATerminalIsOne(t *testing.T) {
 	}
 }
 
-func TestEscapeShowsWhatATerminalWouldDo(t *testing.T) {
-	for in, want := range map[string]string{
-		"/registry/pods/ä": "/registry/pods/ä",
-		"a\x1b[2Jb":        `a\x1b[2Jb`,
-		"a\nb\tc":          `a\nb\tc`,
-		"\xff\u202e":       `\xff\u202e`,
-	} {
-		if got := escape(in); got != want {
-			t.Errorf("escape(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // TestErrorsEndWithTheirStatus also holds for an error that is only a status.
 func TestErrorsEndWithTheirStatus(t *testing.T) {
 	cause := errors.New("cause")

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 )
 
 // askPassword asks for the password of a user on a terminal and does not show
@@ -34,7 +36,7 @@ func askPassword(user string, from *os.File, to io.Writer) (string, error) {
 		_ = unix.IoctlSetTermios(terminal, unix.TCSETS, was)
 		fmt.Fprintln(to)
 	}()
-	fmt.Fprintf(to, "Password of %s: ", escape(user))
+	fmt.Fprintf(to, "Password of %s: ", event.Escape(user))
 	type answer struct {
 		line string
 		err  error

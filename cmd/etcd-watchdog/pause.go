@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
@@ -109,7 +110,7 @@ func sayNotRunning(cmd *cobra.Command, dir string) error {
 func inWords(p cluster.Pause) string {
 	s := p.Until.Local().Format("2006-01-02 15:04:05 MST")
 	if p.Reason != "" {
-		s += " (" + escape(p.Reason) + ")"
+		s += " (" + event.Escape(p.Reason) + ")"
 	}
 	return s
 }

@@ -139,7 +139,7 @@ func (r *reading) answer(cmd *cobra.Command, of tabled, c report.Common) error {
 	if r.json() {
 		err = writeJSON(out, of)
 	} else {
-		err = of.WriteTable(out, report.Style{Color: terminalOf(out).color, Escape: escape})
+		err = of.WriteTable(out, report.Style{Color: terminalOf(out).color, Escape: event.Escape})
 	}
 	if err != nil {
 		return &exitError{exitUnknown, fmt.Errorf("write the answer: %w", err)}

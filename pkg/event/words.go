@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -40,12 +41,27 @@ func units(n int64, unit string, rest int64, restUnit string) string {
 // shows unasked.
 const maxText = 4000
 
-// printable escapes what does not print, line breaks among it, and cuts what
-// is too long: names, errors and problems come from servers and from their
-// certificates.
+// printable escapes a text and cuts what is too long: names, errors and problems
+// come from servers and from their certificates.
 func printable(s string) string {
+	text, rest := escape(s, maxText)
+	if rest != "" {
+		text += "…"
+	}
+	return text
+}
+
+// Escape makes text that comes from elsewhere fit for a terminal or a line: what
+// does not print, line breaks among it, is shown and not done.
+func Escape(s string) string {
+	text, _ := escape(s, math.MaxInt)
+	return text
+}
+
+// escape does so until the text has that many bytes, and returns what is left.
+func escape(s string, most int) (text, rest string) {
 	var b strings.Builder
-	for len(s) > 0 && b.Len() < maxText {
+	for len(s) > 0 && b.Len() < most {
 		r, width := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && width == 1:
@@ -57,10 +73,7 @@ func printable(s string) string {
 		}
 		s = s[width:]
 	}
-	if len(s) > 0 {
-		b.WriteString("…")
-	}
-	return b.String()
+	return b.String(), s
 }
 
 // who names the member for a sentence.

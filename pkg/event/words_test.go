@@ -50,3 +50,16 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("a long text is cut to %d bytes, ends in %q", len(long), long[len(long)-8:])
 	}
 }
+
+func TestEscapeShowsWhatATerminalWouldDo(t *testing.T) {
+	for in, want := range map[string]string{
+		"/registry/pods/ä": "/registry/pods/ä",
+		"a\x1b[2Jb":        `a\x1b[2Jb`,
+		"a\nb\tc":          `a\nb\tc`,
+		"\xff\u202e":       `\xff\u202e`,
+	} {
+		if got := Escape(in); got != want {
+			t.Errorf("Escape(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
