@@ -39,22 +39,8 @@ var troubles = []trouble{
 		<-time.After(time.Minute) // that long it is to stand still; nothing is waited for
 		h.Run("systemctl", "kill", "--signal=CONT", "--kill-who=main", "systemd-journald.service")
 	}},
-	{"the watchdog is frozen until systemd kills it", "claim_taken", func(n *night, h *Host) {
-		before := h.Property(unit, "NRestarts")
-		h.Run("systemctl", "kill", "--signal=STOP", "--kill-who=main", unit)
-		n.Await("systemd to restart the watchdog", func() (bool, string) {
-			now := h.Property(unit, "NRestarts")
-			return now != before && h.Property(unit, "ActiveState") == "active", "restarts: " + now
-		})
-	}},
-	{"the watchdog crashes", "claim_taken", func(n *night, h *Host) {
-		before := h.Property(unit, "NRestarts")
-		h.Run("systemctl", "kill", "--signal=QUIT", "--kill-who=main", unit) // Go ends as by a panic: all stacks, status 2
-		n.Await("systemd to restart the watchdog", func() (bool, string) {
-			now := h.Property(unit, "NRestarts")
-			return now != before && h.Property(unit, "ActiveState") == "active", "restarts: " + now
-		})
-	}},
+	{"the watchdog is frozen until systemd kills it", "claim_taken", restartedAfter("STOP")},
+	{"the watchdog crashes", "claim_taken", restartedAfter("QUIT")}, // Go ends as by a panic: all stacks, status 2
 	{"reloaded with a bad file", "claim_taken", func(n *night, h *Host) {
 		h.configure("watch:\n  poll-interval: soon\n")
 		n.Await("the status to name the key and the line", func() (bool, string) {
@@ -64,6 +50,19 @@ var troubles = []trouble{
 		h.configure("")
 	}},
 	{"upgraded under way", "claim_taken", func(_ *night, h *Host) { h.Install(secondVersion) }},
+}
+
+// restartedAfter sends the watchdog a signal, and waits until systemd has started
+// it anew.
+func restartedAfter(signal string) func(*night, *Host) {
+	return func(n *night, h *Host) {
+		before := h.Property(unit, "NRestarts")
+		h.Run("systemctl", "kill", "--signal="+signal, "--kill-who=main", unit)
+		n.Await("systemd to restart the watchdog", func() (bool, string) {
+			now := h.Property(unit, "NRestarts")
+			return now != before && h.Property(unit, "ActiveState") == "active", "restarts: " + now
+		})
+	}
 }
 
 // TestTroubles lets something happen to the host that works on its member, or
