@@ -23,11 +23,13 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	outcomes := make([]outcome, 0, len(results))
 	for _, res := range results {
 		t.Log(res)
+		outcomes = append(outcomes, res.outcome())
 	}
-	if verdict(results) != 0 {
-		t.Error(summary(results))
+	if verdict(outcomes) != 0 {
+		t.Error(summary(outcomes))
 	}
 }
 
@@ -102,16 +104,19 @@ func TestTable(t *testing.T) {
 	run := func(fault int, line string, violations ...history.Violation) result {
 		return result{plan: plan{fault: &faults[fault], line: line}, healed: 2 * time.Second, violations: violations}
 	}
-	results := []result{
+	var outcomes []outcome
+	for _, res := range []result{
 		run(0, "3.6"), run(0, "3.4"), run(1, "3.6", history.Violation{What: "x"}), run(1, "3.6", history.Violation{Unclosable: true}),
-		{plan: plan{fault: &faults[0], line: "3.6"}, missed: "over"},
+		{plan: plan{fault: &faults[0], line: "3.6"}, missed: "over", healed: time.Hour},
+	} {
+		outcomes = append(outcomes, res.outcome())
 	}
 	file := filepath.Join(t.TempDir(), "page.md")
 	page := "before\n" + tableBegin + "\nold\n" + tableEnd + "\nafter\n"
 	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeTable(file, results); err != nil {
+	if err := writeTable(file, outcomes); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(file)
@@ -131,8 +136,39 @@ func TestTable(t *testing.T) {
 	if strings.Contains(string(got), "old") {
 		t.Errorf("the old table stands still:\n%s", got)
 	}
-	if verdict(results) != 1 || verdict(results[:2]) != 0 || verdict(nil) != 1 {
+	if verdict(outcomes) != 1 || verdict(outcomes[:2]) != 0 || verdict(nil) != 1 {
 		t.Error("the verdict does not follow the violations")
+	}
+}
+
+// A table of a thousand runs is made in more than one go: what the ledger holds is
+// not run again, and counts.
+func TestLedger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	for seed := range uint64(len(words)) {
+		o := outcome{seed: 9 - seed, fault: faults[seed].name, line: "3.6", members: 3, word: words[seed], healed: 2300 * time.Millisecond}
+		if err := enter(path, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := suite{runs: len(words) + 1, seed: 9 - uint64(len(words)), ledger: path}
+	var err error
+	if s.done, err = readLedger(path); err != nil || len(s.done) != len(words) {
+		t.Fatalf("read back: %v, %v", s.done, err)
+	}
+	last := s.done[len(words)-1]
+	if want := (outcome{9, faults[0].name, "3.6", 3, wordHealed, 2300 * time.Millisecond}); last != want {
+		t.Errorf("read back: %v, want %v", last, want)
+	}
+	plans, err := s.plans()
+	if err != nil || len(plans) != 1 || plans[0].seed != s.seed {
+		t.Errorf("still to run: %v, %v, want seed %d", plans, err, s.seed)
+	}
+	if err := os.WriteFile(path, []byte(ledgerHeader+"\n1\tno-such-fault\t3.6\t3\thealed\t1.0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readLedger(path); err == nil || !strings.Contains(err.Error(), "ledger:2: no fault") {
+		t.Errorf("a ledger of another table of faults: %v, want a refusal", err)
 	}
 }
 

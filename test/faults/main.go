@@ -28,6 +28,7 @@ func command(args []string) int {
 	flags.IntVar(&s.parallel, "parallel", 3, "how many clusters at once")
 	flags.DurationVar(&s.length, "for", 0, "begin no run after so long; 0: no bound")
 	flags.StringVar(&s.table, "table", "", "a file into which the table of results is written, between its markers")
+	flags.StringVar(&s.ledger, "ledger", "", "a file to which each run is added; seeds that stand in it are passed over, and count for the table")
 	flags.StringVar(&s.artefacts, "artefacts", "", "where the logs of runs with violations are kept; default: a temporary directory")
 	if err := flags.Parse(args); err != nil {
 		return 64
@@ -40,19 +41,19 @@ func command(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	begun := time.Now()
-	results, err := s.run(ctx)
-	report(os.Stdout, results, time.Since(begun), s.parallel)
+	outcomes, err := s.outcomes(ctx)
+	report(os.Stdout, outcomes, time.Since(begun), s.parallel)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		return 1
 	}
 	if s.table != "" {
-		if err := writeTable(s.table, results); err != nil {
+		if err := writeTable(s.table, outcomes); err != nil {
 			fmt.Fprintln(os.Stderr, "faults:", err)
 			return 1
 		}
 	}
-	return verdict(results)
+	return verdict(outcomes)
 }
 
 // list splits at commas.

@@ -40,26 +40,21 @@ type tally struct {
 	healed                                       []time.Duration
 }
 
-func (t *tally) add(res result) {
-	bad, unclosable := 0, 0
-	for _, v := range res.violations {
-		if v.Unclosable {
-			unclosable = 1
-		} else {
-			bad = 1
-		}
-	}
-	t.violations += bad
-	t.unclosable += unclosable
-	switch {
-	case res.err != nil:
+func (t *tally) add(o outcome) {
+	switch o.word {
+	case wordNotRun:
 		t.failed++
-	case res.missed != "":
+		return
+	case wordMissed:
 		t.missed++
-	default:
-		t.runs++
-		t.healed = append(t.healed, res.healed)
+		return
+	case wordViolation:
+		t.violations++
+	case wordUnclosable:
+		t.unclosable++
 	}
+	t.runs++
+	t.healed = append(t.healed, o.healed)
 }
 
 func (t *tally) median() string {
@@ -71,11 +66,11 @@ func (t *tally) median() string {
 }
 
 // table is the results by fault and by line.
-func table(results []result) (header []string, rows [][]string) {
+func table(outcomes []outcome) (header []string, rows [][]string) {
 	var lines []string
-	for _, res := range results {
-		if !slices.Contains(lines, res.line) {
-			lines = append(lines, res.line)
+	for _, o := range outcomes {
+		if !slices.Contains(lines, o.line) {
+			lines = append(lines, o.line)
 		}
 	}
 	slices.Sort(lines)
@@ -85,10 +80,10 @@ func table(results []result) (header []string, rows [][]string) {
 		var sum tally
 		for _, l := range lines {
 			var cell tally
-			for _, res := range results {
-				if res.line == l && (f == "all" || res.fault.name == f) {
-					cell.add(res)
-					sum.add(res)
+			for _, o := range outcomes {
+				if o.line == l && (f == "all" || o.fault == f) {
+					cell.add(o)
+					sum.add(o)
 				}
 			}
 			row = append(row, fmt.Sprint(cell.runs))
@@ -99,36 +94,36 @@ func table(results []result) (header []string, rows [][]string) {
 }
 
 // report prints the table and the sums.
-func report(out io.Writer, results []result, took time.Duration, parallel int) {
-	if len(results) == 0 {
+func report(out io.Writer, outcomes []outcome, took time.Duration, parallel int) {
+	if len(outcomes) == 0 {
 		return
 	}
-	header, rows := table(results)
+	header, rows := table(outcomes)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush() // to the terminal
-	fmt.Fprintln(out, summary(results))
-	fmt.Fprintf(out, "%v, %.1f runs a minute, %d clusters at once\n", took.Round(time.Second), float64(len(results))/took.Minutes(), parallel)
+	fmt.Fprintln(out, summary(outcomes))
+	fmt.Fprintf(out, "%v, %.1f runs a minute, %d clusters at once\n", took.Round(time.Second), float64(len(outcomes))/took.Minutes(), parallel)
 }
 
-func summary(results []result) string {
+func summary(outcomes []outcome) string {
 	var sum tally
-	for _, res := range results {
-		sum.add(res)
+	for _, o := range outcomes {
+		sum.add(o)
 	}
 	return fmt.Sprintf("Seeds %d to %d: %d runs whose fault met a heal, %d with a violation, %d with an overlap that no client can close; in %d more the heal was over before the fault; %d could not be carried out.",
-		results[0].seed, results[len(results)-1].seed, sum.runs, sum.violations, sum.unclosable, sum.missed, sum.failed)
+		outcomes[0].seed, outcomes[len(outcomes)-1].seed, sum.runs, sum.violations, sum.unclosable, sum.missed, sum.failed)
 }
 
 // verdict is 1 if any run has a violation that a client can close, or failed.
-func verdict(results []result) int {
+func verdict(outcomes []outcome) int {
 	var sum tally
-	for _, res := range results {
-		sum.add(res)
+	for _, o := range outcomes {
+		sum.add(o)
 	}
-	if sum.violations > 0 || sum.failed > 0 || len(results) == 0 {
+	if sum.violations > 0 || sum.failed > 0 || len(outcomes) == 0 {
 		return 1
 	}
 	return 0
@@ -140,7 +135,7 @@ const (
 )
 
 // writeTable puts the table between the markers of the file.
-func writeTable(path string, results []result) error {
+func writeTable(path string, outcomes []outcome) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -150,7 +145,7 @@ func writeTable(path string, results []result) error {
 	if !begins || !ends {
 		return fmt.Errorf("%s has no place for the table; it begins with %s and ends with %s", path, tableBegin, tableEnd)
 	}
-	header, rows := table(results)
+	header, rows := table(outcomes)
 	var b strings.Builder
 	row := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	row(header)
@@ -158,6 +153,6 @@ func writeTable(path string, results []result) error {
 	for _, r := range rows {
 		row(r)
 	}
-	text := before + tableBegin + "\n\n" + b.String() + "\n" + summary(results) + "\n\n" + tableEnd + after
+	text := before + tableBegin + "\n\n" + b.String() + "\n" + summary(outcomes) + "\n\n" + tableEnd + after
 	return os.WriteFile(path, []byte(text), 0o644)
 }

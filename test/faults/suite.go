@@ -29,14 +29,17 @@ type suite struct {
 	parallel  int
 	length    time.Duration
 	table     string
+	ledger    string
 	artefacts string
 
 	dir      string
 	binary   string // as it is
 	stepping string // with a clock that can be stepped
 
+	done    []outcome // that the ledger holds
 	mu      sync.Mutex
 	results []result
+	booking error
 }
 
 // run carries the runs out and returns what came of them, in the order of their
@@ -88,7 +91,7 @@ func (s *suite) run(ctx context.Context) ([]result, error) {
 	close(next)
 	workers.Wait()
 	slices.SortFunc(s.results, func(a, b result) int { return int(int64(a.seed) - int64(b.seed)) })
-	return s.results, errors.Join(append(errs, context.Cause(ctx))...)
+	return s.results, errors.Join(append(errs, s.booking, context.Cause(ctx))...)
 }
 
 // inMemory is a directory whose files are kept in memory, if there is one:
@@ -121,11 +124,18 @@ func (s *suite) plans() ([]plan, error) {
 	default:
 		wanted = len(faults)
 	}
+	done := map[uint64]bool{}
+	for _, o := range s.done {
+		done[o.seed] = true
+	}
 	var plans []plan
-	for seed := s.seed; len(plans) < wanted; seed++ {
+	for seed := s.seed; wanted > 0; seed++ {
 		p := planOf(seed, lines)
 		if (len(s.only) == 0 || slices.Contains(s.only, p.fault.name)) && (len(s.lines) == 0 || slices.Contains(s.lines, p.line)) {
-			plans = append(plans, p)
+			wanted--
+			if !done[seed] {
+				plans = append(plans, p)
+			}
 		}
 	}
 	return plans, nil
@@ -198,6 +208,9 @@ func (s *suite) book(res result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.results = append(s.results, res)
+	if s.ledger != "" {
+		s.booking = errors.Join(s.booking, enter(s.ledger, res.outcome()))
+	}
 	fmt.Println(res)
 }
 
