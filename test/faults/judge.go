@@ -136,17 +136,13 @@ func (r *run) voters(ctx context.Context) []*realetcd.Member {
 	})
 }
 
-// readHistory finds how far back each voter can be read. That nothing is asked
-// for from before the last look that saw an alarm is the rule: under NOSPACE all
-// history may be given up.
+// readHistory finds how far back each voter can be read.
 func (r *run) readHistory(ctx context.Context) error {
 	h := &r.history
 	for _, s := range h.Samples {
 		h.Kept.LatestRevision = max(h.Kept.LatestRevision, s.Revision)
-		if s.Alarms != "" {
-			h.Kept.FloorRevision = max(h.Kept.FloorRevision, s.Revision)
-		}
 	}
+	h.Kept.FloorRevision = history.Floor(h.Samples)
 	h.Kept.OldestReadable = map[string]int64{}
 	wanted := max(h.Kept.LatestRevision-h.Keep+1, h.Kept.FloorRevision)
 	for _, m := range r.voters(ctx) {

@@ -115,8 +115,7 @@ type Writes struct {
 }
 
 // Kept is how far back each member could be read in the end. No revision is
-// asked for that is older than FloorRevision, the latest one at which history
-// might be given up as a whole, because NOSPACE was listed.
+// asked for that is older than FloorRevision.
 type Kept struct {
 	LatestRevision int64
 	FloorRevision  int64

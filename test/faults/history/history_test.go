@@ -191,3 +191,24 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// The alarm ends between two looks, and what happens in between belongs to it.
+func TestFloor(t *testing.T) {
+	look := func(member string, revision int64, alarms string) Sample {
+		return Sample{Member: member, Revision: revision, Alarms: alarms}
+	}
+	for _, tt := range []struct {
+		name    string
+		samples []Sample
+		want    int64
+	}{
+		{"no alarm", []Sample{look("a1", 10, ""), look("a1", 20, "")}, 0},
+		{"the next look of the same member", []Sample{look("a1", 10, "NOSPACE"), look("b2", 11, ""), look("a1", 12, ""), look("a1", 13, "")}, 12},
+		{"no next look", []Sample{look("a1", 10, "NOSPACE"), look("b2", 11, "")}, 10},
+		{"the alarm came back", []Sample{look("a1", 10, "NOSPACE"), look("a1", 12, ""), look("a1", 30, "NOSPACE"), look("a1", 31, "")}, 31},
+	} {
+		if got := Floor(tt.samples); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}

@@ -27,6 +27,21 @@ func WritesKept(r Run) []Violation {
 	return bad
 }
 
+// Floor is the latest revision at which all history might be given up, because an
+// alarm was listed. When it ended is known from looks only: somewhere between the
+// last that saw it and the next, whose revision counts. The samples are in order.
+func Floor(samples []Sample) int64 {
+	var floor int64
+	alarmed := map[string]bool{}
+	for _, s := range samples {
+		if s.Alarms != "" || alarmed[s.Member] {
+			floor = max(floor, s.Revision)
+		}
+		alarmed[s.Member] = s.Alarms != ""
+	}
+	return floor
+}
+
 // HistoryKept checks that the newest keep-revisions revisions can be read on
 // every member, as far as they are younger than the last alarm.
 func HistoryKept(r Run) []Violation {
@@ -34,7 +49,7 @@ func HistoryKept(r Run) []Violation {
 	var bad []Violation
 	for _, member := range slices.Sorted(maps.Keys(r.Kept.OldestReadable)) {
 		if oldest := r.Kept.OldestReadable[member]; oldest > wanted {
-			bad = append(bad, violated("on %s revision %d is the oldest that can be read, wanted is %d: the latest is %d, NOSPACE was listed until %d",
+			bad = append(bad, violated("on %s revision %d is the oldest that can be read, wanted is %d: the latest is %d, an alarm was listed until %d at the latest",
 				member, oldest, wanted, r.Kept.LatestRevision, r.Kept.FloorRevision))
 		}
 	}
