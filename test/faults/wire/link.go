@@ -167,15 +167,22 @@ func (l *link) clientGone() {
 	}
 }
 
-// callerName returns who the client is, and asks again only when there are
-// other processes than before.
+// asks is how often the kernel is asked who a client is: its tables are read piece
+// by piece, and while connections come and go a line can be missed.
+const asks = 3
+
+// callerName returns who the client is, and asks anew only when there are other
+// processes than before.
 func (l *link) callerName() string {
 	if l.caller != "" || l.proxy.config.Processes == nil {
 		return l.caller
 	}
 	processes := l.proxy.config.Processes()
 	if l.tried == nil || !maps.Equal(l.tried, processes) {
-		l.caller, l.tried = callerOf(l.pair.down.RemoteAddr(), processes), processes
+		l.tried = processes
+		for n := 0; n < asks && l.caller == ""; n++ {
+			l.caller = callerOf(l.pair.down.RemoteAddr(), processes)
+		}
 	}
 	return l.caller
 }
