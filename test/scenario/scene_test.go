@@ -480,3 +480,22 @@ func (s *scene) unclaimed() {
 		return true, ""
 	})
 }
+
+func (s *scene) alarms() []string {
+	s.t.Helper()
+	alarms, err := s.Alarms(s.t.Context())
+	s.must(err)
+	return alarms
+}
+
+// stillListed checks that no alarm was taken from the list. A full member raises
+// one more when a write is refused by it, which may be late.
+func (s *scene) stillListed(before []string) {
+	s.t.Helper()
+	after := s.alarms()
+	for _, alarm := range before {
+		if !slices.Contains(after, alarm) {
+			s.t.Errorf("the alarms were %v, now %v", before, after)
+		}
+	}
+}
