@@ -57,12 +57,12 @@ func (b *Book) take(ctx context.Context) (*Held, error) {
 	}
 	lease := b.life.id()
 	for range takeTries {
-		if b.life.remaining(lease) < margin(b.opts.TTL) {
-			return nil, ErrLost
-		}
 		var r roll
 		if r, err = b.roll(ctx); err != nil {
 			return nil, err
+		}
+		if b.life.remaining(lease) < margin(b.opts.TTL) {
+			return nil, ErrLost
 		}
 		var held *Held
 		held, err = b.tryTake(ctx, r, lease)
