@@ -197,7 +197,8 @@ func (j judge) disarming() {
 	back := j.mem.Disarms > 0 && !j.mem.ArmedSince.Before(j.mem.DisarmedAt) && j.mem.ArmedSince.Sub(j.mem.DisarmedAt) <= 10*time.Minute
 	if back && j.mem.Disarms > 1 {
 		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 4)-2]
-		j.require(!j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
+		restarted := slices.ContainsFunc(listed, func(a cluster.Alarm) bool { return j.mem.Of(a.Member).BackAt.After(j.mem.DisarmedAt) })
+		j.require(restarted || !j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
 	}
 	small, tight := !back, true
 	for _, m := range j.v.Members {

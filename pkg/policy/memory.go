@@ -36,6 +36,7 @@ type Memory struct {
 type MemberMemory struct {
 	ID             cluster.MemberID
 	SilentSince    time.Time // zero: it answered the last time it was asked
+	BackAt         time.Time // when it last answered again after it had been silent
 	UnwatchedSince time.Time // zero: somebody has a book for it, or nobody looked
 	WorkSince      time.Time // zero: it needs no work; else since when, counted anew at each progress
 	SizeBytes      int64     // at the last look
@@ -234,8 +235,8 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 		if mm.SilentSince.IsZero() {
 			mm.SilentSince = v.At
 		}
-	} else {
-		mm.SilentSince = time.Time{}
+	} else if !mm.SilentSince.IsZero() {
+		mm.SilentSince, mm.BackAt = time.Time{}, v.At
 	}
 	if v.Claims.Known {
 		switch watched := slices.Contains(v.Claims.Watched, member.ID); {

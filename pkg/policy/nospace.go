@@ -257,17 +257,29 @@ func (w world) finish() Decision {
 	return w.disarm()
 }
 
+// restarted reports that a member whose alarm is listed has been away since the
+// last disarm and is back: what it knew of its file is gone if it was restarted,
+// so the alarm is worth a try. No look tells more than that.
+func (w world) restarted() bool {
+	for _, a := range w.view.Alarms {
+		if a.Kind == cluster.AlarmNoSpace && w.memory.Of(a.Member).BackAt.After(w.memory.DisarmedAt) {
+			return true
+		}
+	}
+	return false
+}
+
 // disarmLater returns why an alarm that came back more than once is not disarmed
 // now: the tries lie further and further apart, and one watchdog makes them.
 func (w world) disarmLater() (string, bool) {
 	again := fmt.Sprintf("NOSPACE came back after %d disarms although every file is small enough. Whatever raises it has to be mended first: "+
 		"member %s checks writes against an old size of its file, as etcd 3.6 and 3.7 do after they were full and received a snapshot (restart etcd there), "+
-		"or its quota is smaller than known", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
+		"or its quota is smaller than known. Once that member has been away and is back, the alarm is disarmed at once", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
 	if first := w.adopter(0); w.permit() == Claim && first != 0 && first != w.view.Local {
 		return again + "; the watchdog of member " + first.String() + " tries again", true
 	}
 	pause := disarmRetry[min(w.memory.Disarms-2, len(disarmRetry)-1)]
-	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), w.now.Sub(w.memory.DisarmedAt) < pause
+	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), !w.restarted() && w.now.Sub(w.memory.DisarmedAt) < pause
 }
 
 // disarm is the last step (I7): each listed NOSPACE alarm by its own id, also

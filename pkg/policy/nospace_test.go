@@ -163,6 +163,32 @@ func TestDisarmBackoff(t *testing.T) {
 	}
 }
 
+// Whoever restarts etcd where the alarm comes from, as he is told, does not have
+// to wait for the next try: a member that was away and is back is tried at once,
+// once.
+func TestDisarmAfterRestart(t *testing.T) {
+	s := newStage(t)
+	s.run("watch 1; members 3 100/100 of 512; look; wait 10s")
+	w := s.watchdogs[0]
+	for range 3 {
+		s.run("alarm 2")
+		untilDisarm(s, w)
+		s.run("do 1; look")
+	}
+	s.run("alarm 2; look; wait 20s; member 3 silent; look; member 3 answers; look")
+	if w.decision.Has(cluster.StepDisarm) {
+		t.Errorf("disarmed although the member that was away raised nothing: %s", brief(w.decision))
+	}
+	s.run("member 2 silent; look; wait 1s; member 2 answers")
+	if got := untilDisarm(s, w); got > 5*time.Second {
+		t.Errorf("the member is back, and the alarm is disarmed only after %s", got)
+	}
+	s.run("do 1; look; alarm 2")
+	if got := untilDisarm(s, w); got < time.Minute {
+		t.Errorf("disarmed once more after %s", got)
+	}
+}
+
 // untilDisarm is how long it takes until a watchdog would disarm.
 func untilDisarm(s *stage, w *watchdog) time.Duration {
 	s.t.Helper()
