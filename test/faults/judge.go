@@ -16,8 +16,8 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
 )
 
-// awaitHealed waits until the cluster is healed, and books whether it came to
-// that.
+// awaitHealed waits until the cluster is healed, if need be after what the
+// watchdogs asked for was done, and books whether it came to that.
 func (r *run) awaitHealed(ctx context.Context) {
 	deadline := time.Now().Add(healPatience)
 	for {
@@ -27,7 +27,7 @@ func (r *run) awaitHealed(ctx context.Context) {
 		if found == "" || time.Now().After(deadline) {
 			return
 		}
-		if err := r.sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := errors.Join(r.obey(ctx), r.sleep(ctx, 50*time.Millisecond)); err != nil {
 			r.history.Final.Found = err.Error()
 			return
 		}

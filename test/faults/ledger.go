@@ -26,19 +26,23 @@ type outcome struct {
 // The words for how a run ended.
 const (
 	wordHealed     = "healed"
+	wordObeyed     = "obeyed" // healed after etcd was restarted where the watchdogs said so
 	wordViolation  = "violation"
 	wordUnclosable = "unclosable" // an overlap that no client can close, and nothing else
 	wordMissed     = "missed"     // the heal was over before the fault
 	wordNotRun     = "not-run"    // the suite could not carry it out
 )
 
-var words = []string{wordHealed, wordViolation, wordUnclosable, wordMissed, wordNotRun}
+var words = []string{wordHealed, wordObeyed, wordViolation, wordUnclosable, wordMissed, wordNotRun}
 
 // outcome is what came of the run, the worst of it.
 func (res result) outcome() outcome {
 	o := outcome{seed: res.seed, fault: res.fault.name, line: res.line, members: res.members, word: wordHealed}
 	if res.missed == "" && res.err == nil {
 		o.healed = res.healed
+	}
+	if len(res.obeyed) > 0 {
+		o.word = wordObeyed
 	}
 	for _, v := range res.violations {
 		if !v.Unclosable {

@@ -18,6 +18,8 @@ func (res result) String() string {
 		line += ": NOT RUN: " + res.err.Error()
 	case res.missed != "":
 		line += fmt.Sprintf(": missed, in a run of %.1f s: %s", res.took.Seconds(), res.missed)
+	case len(res.obeyed) > 0:
+		line += fmt.Sprintf(": healed after %.1f s, once etcd was restarted on %s, run of %.1f s", res.healed.Seconds(), strings.Join(res.obeyed, ", "), res.took.Seconds())
 	default:
 		line += fmt.Sprintf(": healed after %.1f s, run of %.1f s", res.healed.Seconds(), res.took.Seconds())
 	}
@@ -36,8 +38,8 @@ func (res result) String() string {
 
 // tally is a cell of the table.
 type tally struct {
-	runs, violations, unclosable, missed, failed int
-	healed                                       []time.Duration
+	runs, obeyed, violations, unclosable, missed, failed int
+	healed                                               []time.Duration
 }
 
 func (t *tally) add(o outcome) {
@@ -52,6 +54,8 @@ func (t *tally) add(o outcome) {
 		t.violations++
 	case wordUnclosable:
 		t.unclosable++
+	case wordObeyed:
+		t.obeyed++
 	}
 	t.runs++
 	t.healed = append(t.healed, o.healed)
@@ -113,8 +117,8 @@ func summary(outcomes []outcome) string {
 	for _, o := range outcomes {
 		sum.add(o)
 	}
-	return fmt.Sprintf("Seeds %d to %d: %d runs whose fault met a heal, %d with a violation, %d with an overlap that no client can close; in %d more the heal was over before the fault; %d could not be carried out.",
-		outcomes[0].seed, outcomes[len(outcomes)-1].seed, sum.runs, sum.violations, sum.unclosable, sum.missed, sum.failed)
+	return fmt.Sprintf("Seeds %d to %d: %d runs whose fault met a heal, %d with a violation, %d with an overlap that no client can close, %d healed after etcd was restarted where the watchdogs said so; in %d more the heal was over before the fault; %d could not be carried out.",
+		outcomes[0].seed, outcomes[len(outcomes)-1].seed, sum.runs, sum.violations, sum.unclosable, sum.obeyed, sum.missed, sum.failed)
 }
 
 // verdict is 1 if any run has a violation that a client can close, or failed.

@@ -35,12 +35,17 @@ type run struct {
 	writers  *realetcd.Writers
 	history  history.Run
 	logs     map[*realetcd.Member]*tail
-	ids      map[string]string // of the members, by name
+	offsets  map[*realetcd.Member]int64 // of their logs, as the run began; none: of one that joined
+	ids      map[string]string          // of the members, by name
 
 	lock     sync.Mutex
 	injected time.Time // zero: not yet
 	byHand   []byHand
 	notes    []string
+
+	said      string // the verdict of all watchdogs, as of the last look
+	saidSince time.Time
+	obeyed    []string // the members that were restarted because of it
 }
 
 // byHand is a defragmentation that the test has sent.
@@ -56,7 +61,8 @@ type result struct {
 	missed     string        // why the fault was not injected during a heal; empty: it was
 	healed     time.Duration // from the fault to the healed cluster
 	took       time.Duration
-	err        error // of the suite itself, not of the watchdogs
+	err        error    // of the suite itself, not of the watchdogs
+	obeyed     []string // the members that were restarted as the watchdogs said
 	kept       string
 	notes      []string
 }
@@ -86,7 +92,7 @@ func carryOut(ctx context.Context, w *world, p plan) result {
 		res.violations = history.Check(r.history)
 	}
 	r.leave(ctx)
-	res.notes, res.took = r.notes, time.Since(begun)
+	res.notes, res.obeyed, res.took = r.notes, r.obeyed, time.Since(begun)
 	w.runs++
 	return res
 }
@@ -122,8 +128,9 @@ func (r *run) stage(ctx context.Context) error {
 		}
 		r.recorder = record(ctx, r.cluster)
 		r.recorder.watchClaim(r.tickets)
-		r.logs, r.ids = map[*realetcd.Member]*tail{}, map[string]string{}
+		r.logs, r.offsets, r.ids = map[*realetcd.Member]*tail{}, map[*realetcd.Member]int64{}, map[string]string{}
 		for _, m := range r.cluster.Members() {
+			r.offsets[m] = end(m.LogPath).offset
 			r.logs[m], r.ids[m.Name] = end(m.LogPath), fmt.Sprintf("%x", m.ID())
 		}
 		r.journal = newJournal(r.watching())
