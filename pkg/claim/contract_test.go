@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,7 @@ var contract = []struct {
 	{"the claim passes on under NOSPACE", passesOnUnderNoSpace},
 	{"a restart resumes its tickets under NOSPACE", resumesUnderNoSpace},
 	{"leaving takes the book away", leaving},
+	{"what others have put is left alone", badNeighbours},
 	{"a dead holder's ticket expires under NOSPACE", expiryFrees},
 }
 
@@ -331,6 +333,45 @@ func leaving(w world) {
 	}
 	_, err = a.Take(w.ctx)
 	w.wants(err, claim.ErrNotEnrolled)
+}
+
+// badNeighbours are keys that are no tickets, thousands of them, and tickets of a
+// version that is not known yet: those count, whoever they belong to.
+func badNeighbours(w world) {
+	foreign := []string{
+		"x", "claim", "claim/", "claim/x", "claim/\xff\xfe/\x00\x1b[2J", "claim/7/0000000000000007/00/middle", "claim/7/7/0/end",
+		"claim/0/0000000000000007/00/end", "claim/7/ffffffffffffffff/00/end", "claim/7/0000000000000007/100000/end",
+		"claim/7/0000000000000007/00/begin", // without its end
+	}
+	for i := range 3000 {
+		foreign = append(foreign, fmt.Sprintf("claim/%d/x", i))
+	}
+	later := []string{"claim/9/0000000000000009/00/begin", "claim/9/0000000000000009/00/end"}
+	for names := range slices.Chunk(append(foreign, later...), 50) {
+		w.commit(w.put(names...), true)
+	}
+	before := w.read().Keys
+
+	a, b := w.enrolled("hosta", 1), w.enrolled("hostb", 2)
+	held := w.take(a)
+	w.busy(b, "hosta")
+	claims, err := b.Read(w.ctx)
+	w.must(err)
+	if fmt.Sprint(claims.Watched) != "[1 2 9]" {
+		w.Errorf("watched %v, want 1, 2 and 9", claims.Watched)
+	}
+	w.must(held.GiveBack(w.ctx))
+	w.must(a.Enrol(w.ctx, 1))
+	w.must(a.Leave(w.ctx))
+	w.must(b.Leave(w.ctx))
+	if after := w.read().Keys; !slices.Equal(before, after) {
+		w.Errorf("%d keys of others, now %d, or they have changed", len(before), len(after))
+	}
+	a = w.enrolled("hosta", 1)
+	w.commit(w.delete(later[0]), true) // it takes the claim
+	w.busy(a, "the watchdog of member 9")
+	w.commit(w.delete(later[1]), true)
+	w.must(w.take(a).GiveBack(w.ctx))
 }
 
 func expiryFrees(w world) {
