@@ -249,3 +249,36 @@ func TestStopEndsTheWorkBetweenTwoSteps(t *testing.T) {
 		})
 	}
 }
+
+// Without a claim, others begin when a turn is over: a compaction that took longer
+// than that is followed by nothing that blocks a member.
+func TestTurnThatIsOver(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		last time.Duration // of the turn
+		done int
+		sent []string
+	}{
+		{"over after the compaction", 4 * time.Second, 1, []string{"compact"}},
+		{"lasts", 20 * time.Second, 2, []string{"compact", "defragment"}},
+		{"no turn", 0, 2, []string{"compact", "defragment"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				if tt.last > 0 {
+					s.turnEnds = time.Now().Add(tt.last)
+				}
+				s.on = func(d deed) {
+					if d.what == "compact" {
+						time.Sleep(5 * time.Second) // so long it takes
+					}
+				}
+				o := s.run(s.compactAndDefragment(2)...)
+				s.expect(o, tt.done, o.Err, tt.sent...)
+				if over := o.Err != nil; over != (tt.done == 1) || over && (o.StepFailed || !strings.Contains(o.Err.Error(), "turn")) {
+					t.Errorf("error %v, counted as a failure: %t", o.Err, o.StepFailed)
+				}
+			})
+		})
+	}
+}

@@ -39,6 +39,7 @@ type scene struct {
 	slow     int // so many looks from now on take longer than a prompt one
 	late     int // so many looks after a compaction show as much in use as before
 	routine  bool
+	turnEnds time.Time // of the decision
 	pretends cluster.StepKind
 	hangs    cluster.StepKind // is done, and its call returns only when the permit is lost
 	blind    bool             // no metrics can be read
@@ -153,7 +154,7 @@ func (s *scene) run(steps ...cluster.Step) policy.Outcome {
 		Observer: s, Operator: s, Recorder: &s.journal, Alive: s,
 		Limits: policy.DefaultLimits(), Options: s.options,
 	}
-	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected, Routine: s.routine}
+	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected, Routine: s.routine, TurnEnds: s.turnEnds}
 	look := s.observer().Observe(s.Context(), time.Now())
 	mem := policy.Memory{}.WithLook(w.Limits, look)
 	return w.Run(s.work, s, d, mem, "job-1", look)

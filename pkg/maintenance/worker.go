@@ -139,10 +139,11 @@ func (k *work) look(ctx context.Context) cluster.View {
 	return v
 }
 
-// before is what comes before each step: fit, still ours, not asked to stop.
+// before is what comes before each step: fit, not asked to stop, still ours.
 // Compaction and disarming need no fitness beyond that of the decision.
 func (k *work) before(ctx context.Context, step cluster.Step) error {
-	if step.Kind == cluster.StepDefragment || step.Kind == cluster.StepMoveLeader {
+	blocks := step.Kind == cluster.StepDefragment || step.Kind == cluster.StepMoveLeader
+	if blocks {
 		if err := k.fit(ctx); err != nil {
 			return err
 		}
@@ -150,7 +151,21 @@ func (k *work) before(ctx context.Context, step cluster.Step) error {
 	if ctx.Err() != nil {
 		return ErrStopped
 	}
+	if blocks && k.turnIsOver(time.Now()) {
+		return errTurnOver
+	}
 	return k.permit.Check()
+}
+
+// errTurnOver ends work without a claim that came too late to the step that
+// matters: the steps before it took so long that others may have begun.
+var errTurnOver = errors.New("the turn of this watchdog, which works without a claim, is over; others may have begun")
+
+// turnIsOver reports that the decision's turn has ended, by the clock that shows
+// more time gone by: one of the two stands still while the machine is suspended.
+func (k *work) turnIsOver(now time.Time) bool {
+	end := k.decision.TurnEnds
+	return !end.IsZero() && (!now.Before(end) || !now.Round(0).Before(end.Round(0)))
 }
 
 // fit waits, for at most two request timeouts, until the member worked on and

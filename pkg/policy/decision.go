@@ -27,6 +27,7 @@ type Decision struct {
 	Steps    []cluster.Step
 	Revision int64 // of the look that the decision was made from
 	Permit   Permit
+	TurnEnds time.Time     // of a turn in the fixed order: from then on others may begin, so no step that blocks a member is begun; else zero
 	Urgent   bool          // NOSPACE is listed or a file is at urgent-at: the limits of voluntary work are lifted
 	Routine  bool          // compaction alone, as it happens many times a day under load
 	Expected time.Duration // how long the defragmentation among the steps will block the member

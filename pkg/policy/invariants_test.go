@@ -166,6 +166,7 @@ func (j judge) permits() {
 	case policy.FixedOrder:
 		j.require(claims.Known, "the fixed order, and nobody knows who has tickets")
 		j.require(old || j.armed() && len(claims.Watched) == 0 && !claims.Enrolled, "the fixed order, and somebody has tickets")
+		j.require(!j.d.Has(cluster.StepDefragment) || j.d.TurnEnds.After(j.now), "the fixed order, and nothing ends the turn")
 	case policy.SingleVoter:
 		j.require(alone, "somebody else may be at work")
 	}

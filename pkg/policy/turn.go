@@ -148,38 +148,48 @@ func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	for i, m := range targets {
 		patience := w.limits.AdoptAfter * time.Duration(1+i)
 		stuck := w.waited(m) >= patience
+		left := patience - w.limits.AdoptAfter/passedOverBefore - w.waited(m)
 		switch {
-		case m.ID == w.view.Local && w.waited(m) >= patience-w.limits.AdoptAfter/passedOverBefore:
+		case m.ID == w.view.Local && left <= 0:
 			continue // the others pass over this member: a watchdog that fails, or is late, goes behind them
 		case m.ID == w.view.Local && !w.lookedTwice():
 			return wait(obstacle{AnotherMembersTurn, m.ID, "nobody can hold the claim while writes are refused; looking a second time before this member's turn"})
 		case m.ID == w.view.Local:
-			return w.defragment(m, targets, FixedOrder, false)
+			return w.defragment(m, targets, FixedOrder, false).until(w.now.Add(left))
 		case !stuck:
 			return w.othersTurn(m)
 		}
 	}
 	first := targets[0]
-	if !w.adopts(first) || !w.lookedTwice() {
+	left := w.adoptionTurn(first)
+	if left <= 0 || !w.lookedTwice() {
 		return wait(obstacle{AnotherMembersTurn, first.ID, fmt.Sprintf(
 			"nobody works on member %s; this host's watchdog will, unless somebody does meanwhile", name(first))})
 	}
-	return w.defragment(first, targets, FixedOrder, true)
+	return w.defragment(first, targets, FixedOrder, true).until(w.now.Add(left))
 }
 
-// adopts reports that it is the local watchdog's turn to adopt a member without
-// a claim. The turns go round by rank, the number of voters that come before: each
-// is over before the next begins, so that two never adopt at the same moment,
-// also when the first one's tries fail.
-func (w world) adopts(m cluster.Member) bool {
+// until bounds a turn.
+func (d Decision) until(end time.Time) Decision {
+	if d.Acts() {
+		d.TurnEnds = end
+	}
+	return d
+}
+
+// adoptionTurn is how long the local watchdog's turn to adopt a member without a
+// claim still lasts; 0 or less: it is not its turn. The turns go round by rank, the
+// number of voters that come before: each is over before the next begins, so that
+// two never adopt at the same moment, also when the first one's tries fail.
+func (w world) adoptionTurn(m cluster.Member) time.Duration {
 	voters := w.view.Voters()
 	rank := slices.IndexFunc(voters, func(v cluster.Member) bool { return v.ID == w.view.Local })
 	waited := w.idle(m) - w.limits.AdoptAfter*time.Duration(2+rank)
 	if waited < 0 || w.waited(m) < w.limits.AdoptAfter {
-		return false
+		return 0
 	}
 	round := w.limits.AdoptAfter * time.Duration(len(voters))
-	return waited%round < w.limits.AdoptAfter-w.limits.AdoptAfter/passedOverBefore
+	return w.limits.AdoptAfter - w.limits.AdoptAfter/passedOverBefore - waited%round
 }
 
 // defragment returns the decision to work on one member, or why it must wait.

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
@@ -106,6 +107,33 @@ func TestFixedOrder(t *testing.T) {
 		{"and a claim held from better times is respected", full + "enrolled 1 2 3; member 2 version 3.5.6; holder 2; look; wait 1s", []string{
 			"waiting_for_claim 2", waits("1"), waits("1")}},
 	})
+}
+
+// A turn is over a quarter of adopt-after before the next one's begins, whenever
+// in it the work is begun.
+func TestTurnsEndBeforeTheNextBegin(t *testing.T) {
+	s := newStage(t)
+	s.run("watch 1 2 3; enrolled none; members 3 513/100 of 512; leader 3; alarm 1; compacted; look; wait 1s")
+	first, second := s.watchdogs[0], s.watchdogs[1]
+	d := s.look(first)
+	ends := d.TurnEnds
+	if !d.Has(cluster.StepDefragment) || !ends.After(s.now) {
+		t.Fatalf("%s, its turn ends at %s", brief(d), ends)
+	}
+	s.run("wait 40s")
+	if d = s.look(first); !d.TurnEnds.Equal(ends) {
+		t.Errorf("%s, its turn ends at %s, and before that it ended at %s", brief(d), d.TurnEnds, ends)
+	}
+	for !s.look(second).Has(cluster.StepDefragment) {
+		s.pass(time.Second)
+	}
+	if gap := s.now.Sub(ends); gap < 29*time.Second || gap > 31*time.Second {
+		t.Errorf("the second begins %s after the first one's turn, want 30s", gap)
+	}
+	s.run("watch 1; compacted; look; wait 1s")
+	if d := s.look(s.watchdogs[0]); !d.Has(cluster.StepDefragment) || !d.TurnEnds.IsZero() {
+		t.Errorf("with a claim: %s, its turn ends at %s, want no end", brief(d), d.TurnEnds)
+	}
 }
 
 // Without a claim nothing but time keeps two from adopting the same member: the
