@@ -47,6 +47,9 @@ func (c *Cluster) add(ctx context.Context, how addition) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add %s: %w", m.Name, err)
 	}
+	if err := c.awaitListed(ctx, m, len(added.Members)); err != nil {
+		return nil, fmt.Errorf("add %s: %w", m.Name, err)
+	}
 	m.args = c.arguments(m, "existing", initialCluster(added.Members, m))
 	if err := m.Start(); err != nil {
 		return nil, err
@@ -55,6 +58,26 @@ func (c *Cluster) add(ctx context.Context, how addition) (*Member, error) {
 		return nil, fmt.Errorf("add %s: %w", m.Name, err)
 	}
 	return m, nil
+}
+
+// awaitListed waits until every member that runs lists so many: a new one asks one
+// of them for the list as it starts, and ends if it is not in it yet.
+func (c *Cluster) awaitListed(ctx context.Context, added *Member, want int) error {
+	return Await(ctx, "every member to list "+added.Name, func() (bool, string) {
+		for _, m := range c.Members() {
+			if m == added || !m.Running() {
+				continue
+			}
+			answer, err := m.Client().MemberList(ctx, clientv3.WithSerializable())
+			if err != nil {
+				return false, fmt.Sprintf("%s: %v", m.Name, err)
+			}
+			if len(answer.Members) < want {
+				return false, fmt.Sprintf("%s lists %d", m.Name, len(answer.Members))
+			}
+		}
+		return true, ""
+	})
 }
 
 // initialCluster names the members for a new one, which has no name in the

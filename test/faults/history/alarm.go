@@ -25,6 +25,11 @@ func DisarmedInTime(r Run) []Violation {
 	return bad
 }
 
+// fresh is for how long what a member has said of its file counts. One that says
+// nothing for longer may have been down, and may have come back with the database
+// of another.
+const fresh = 2 * time.Second
+
 // filesAt are the voters' files at that time, as far as they are known.
 func (r Run) filesAt(at time.Time) map[string]int64 {
 	files, since := map[string]int64{}, map[string]time.Time{}
@@ -48,6 +53,7 @@ func (r Run) filesAt(at time.Time) map[string]int64 {
 			delete(files, gone.Member)
 		}
 	}
+	maps.DeleteFunc(files, func(member string, _ int64) bool { return at.Sub(since[member]) > fresh })
 	return files
 }
 

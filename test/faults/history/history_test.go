@@ -96,7 +96,10 @@ func TestCheck(t *testing.T) {
 		{"the earlier one by hand, just before", func(r *Run) {
 			r.Defragmentations[0] = Defragmentation{Period: during(5, 5.5), Member: "a1", ByHand: true, AfterBytes: 20 * mebibyte}
 		}, []string{"not to be closed overlap: b2 began"}},
-		{"the same member twice", func(r *Run) { r.Defragmentations[1].Member, r.Defragmentations[0].End = "a1", at(5.2) }, []string{
+		{"the same member twice", func(r *Run) {
+			r.Defragmentations[1].Member, r.Defragmentations[0].End = "a1", at(5.2)
+			r.Samples[2].Member, r.Samples[2].FileBytes = "b2", 70*mebibyte
+		}, []string{
 			"disarm: b disarmed at 00:00:07.000 with b2",
 		}},
 		{"stopped for longer than the margin before the request", func(r *Run) {
@@ -115,6 +118,8 @@ func TestCheck(t *testing.T) {
 		}, []string{"overlap: b2 began"}},
 
 		{"disarmed while a voter was full", func(r *Run) { r.Defragmentations[1].AfterBytes = 60 * mebibyte }, []string{"disarm: b disarmed at 00:00:07.000 with b2 at 62914560 bytes"}},
+		{"disarmed while a voter was full, by its own word", func(r *Run) { r.Samples[2].FileBytes = 60 * mebibyte }, []string{"disarm: b disarmed at 00:00:07.000 with a1 at 62914560 bytes"}},
+		{"a voter had said so long before", func(r *Run) { r.Samples[2].At, r.Samples[2].FileBytes = at(4.5), 60*mebibyte }, nil},
 		{"a learner was full", func(r *Run) {
 			r.Samples = append([]Sample{{At: at(0.6), Member: "c3", Learner: true, FileBytes: 70 * mebibyte}}, r.Samples...)
 		}, nil},
