@@ -43,7 +43,8 @@ type run struct {
 	byHand   []byHand
 	notes    []string
 
-	said      string // the verdict of all watchdogs, as of the last look
+	revived   *realetcd.Member // is started again when it ends
+	said      string           // the verdict of all watchdogs, as of the last look
 	saidSince time.Time
 	obeyed    []string // the members that were restarted because of it
 }
@@ -205,8 +206,14 @@ func (r *run) sleep(ctx context.Context, length time.Duration) error {
 }
 
 // restartEnded starts each watchdog again that has ended though no fault wants
-// it to be down.
+// it to be down, and the member that is to be.
 func (r *run) restartEnded() error {
+	if m := r.revived; m != nil && !m.Running() {
+		r.note("%s has ended and is started again", m.Name)
+		if err := m.Start(); err != nil {
+			return err
+		}
+	}
 	for _, dog := range r.watching() {
 		r.mu.Lock()
 		down := r.down[dog]
