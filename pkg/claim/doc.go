@@ -56,6 +56,6 @@
 //
 // What can go wrong between reading and writing is explored exhaustively in
 // small worlds by this package's tests, with the very functions that make the
-// transactions here; and that real books, disturbed at every turn, make no move
-// that the exploration does not know.
+// transactions here. Books that are disturbed at every turn are then seen to make
+// no move that the exploration does not know.
 package claim

@@ -295,6 +295,9 @@ func (r *replay) translate(actor int, txn Txn) (*request, error) {
 		if txn.UnchangedSince != r.seen[actor-1].etcds {
 			return nil, fmt.Errorf("it compares with revision %d and has read at %d", txn.UnchangedSince, r.seen[actor-1].etcds)
 		}
+		if txn.Prefix != string(r.layout) {
+			return nil, fmt.Errorf("it compares below %q", txn.Prefix)
+		}
 		req.since = r.seen[actor-1].ours
 	}
 	for _, key := range slices.Sorted(maps.Keys(txn.Created)) {
@@ -325,6 +328,9 @@ func (r *replay) translate(actor int, txn Txn) (*request, error) {
 	var put []string
 	for _, kv := range txn.Put {
 		put = append(put, kv.Key)
+		if name, _, _ := r.layout.parse(kv.Key); name.lease != kv.Lease {
+			errs = append(errs, fmt.Errorf("it puts %q on the lease %x", kv.Key, int64(kv.Lease)))
+		}
 	}
 	req.put = halves(put)
 	return req, errors.Join(errs...)

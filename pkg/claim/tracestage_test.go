@@ -176,6 +176,9 @@ func (s *stage) done(p *player, c call) {
 		p.held = c.held
 		s.tell(claim.Event{Actor: p.number, Kind: claim.Holds})
 	case doing == "give back" && c.err != nil, doing == "release" && c.err != nil:
+		if p.held != nil && p.held.Check() == nil {
+			s.tell(claim.Event{Actor: p.number, Kind: claim.Begins}) // it could, which no move allows
+		}
 		p.held = nil
 		s.tell(claim.Event{Actor: p.number, Kind: claim.Stops})
 	case doing == "give back":

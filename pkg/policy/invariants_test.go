@@ -199,7 +199,10 @@ func (j judge) disarming() {
 	if back && j.mem.Disarms > 1 {
 		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 4)-2]
 		restarted := slices.ContainsFunc(listed, func(a cluster.Alarm) bool { return j.mem.Of(a.Member).BackAt.After(j.mem.DisarmedAt) })
-		j.require(restarted || !j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
+		if restarted {
+			pause = time.Minute
+		}
+		j.require(!j.now.Before(j.mem.DisarmedAt.Add(pause)), "the same alarm is disarmed over and over")
 	}
 	small, tight := !back, true
 	for _, m := range j.v.Members {

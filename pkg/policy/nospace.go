@@ -259,7 +259,8 @@ func (w world) finish() Decision {
 
 // restarted reports that a member whose alarm is listed has been away since the
 // last disarm and is back: what it knew of its file is gone if it was restarted,
-// so the alarm is worth a try. No look tells more than that.
+// so the alarm is worth a try soon. No look tells more than that, and one that goes
+// and comes must not have it disarmed over and over.
 func (w world) restarted() bool {
 	for _, a := range w.view.Alarms {
 		if a.Kind == cluster.AlarmNoSpace && w.memory.Of(a.Member).BackAt.After(w.memory.DisarmedAt) {
@@ -274,12 +275,15 @@ func (w world) restarted() bool {
 func (w world) disarmLater() (string, bool) {
 	again := fmt.Sprintf("NOSPACE came back after %d disarms although every file is small enough. Whatever raises it has to be mended first: "+
 		"member %s checks writes against an old size of its file, as etcd 3.6 and 3.7 do after they were full and received a snapshot (restart etcd there), "+
-		"or its quota is smaller than known. Once that member has been away and is back, the alarm is disarmed at once", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
+		"or its quota is smaller than known. Once a member that raises it has been away and is back, the next try comes within a minute", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
 	if first := w.adopter(0); w.permit() == Claim && first != 0 && first != w.view.Local {
 		return again + "; the watchdog of member " + first.String() + " tries again", true
 	}
 	pause := disarmRetry[min(w.memory.Disarms-2, len(disarmRetry)-1)]
-	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), !w.restarted() && w.now.Sub(w.memory.DisarmedAt) < pause
+	if w.restarted() {
+		pause = disarmRetry[0]
+	}
+	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), w.now.Sub(w.memory.DisarmedAt) < pause
 }
 
 // disarm is the last step (I7): each listed NOSPACE alarm by its own id, also

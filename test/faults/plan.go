@@ -62,10 +62,17 @@ func planOf(seed uint64, lines []string) plan {
 	if len(phases) > 0 {
 		p.phase = phase{phases[source.IntN(len(phases))], 1}
 		if slices.Contains(eachMember, p.phase.event) {
-			p.phase.nth += source.IntN(p.members)
+			times := p.members
+			if p.phase.event == "claim_given_back" && times > 1 {
+				times-- // with the last one the heal is over
+			}
+			p.phase.nth += source.IntN(times)
 		}
 	}
 	p.delay = time.Duration(source.IntN(150)) * time.Millisecond
+	if p.phase.event == "alarm_disarmed" {
+		p.delay = 0 // little of the heal is left
+	}
 	p.length = p.fault.least
 	if p.fault.most > p.fault.least {
 		p.length += time.Duration(source.Int64N(int64(p.fault.most - p.fault.least))).Round(time.Millisecond)

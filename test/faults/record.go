@@ -89,12 +89,13 @@ func (rec *recorder) follow(m *realetcd.Member) {
 func sample(ctx context.Context, m *realetcd.Member) (history.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
+	asked := time.Now()
 	s, err := m.Client().Status(ctx, m.ClientURL)
 	if err != nil {
 		return history.Sample{}, err
 	}
 	return history.Sample{
-		At: time.Now(), Member: fmt.Sprintf("%x", s.Header.MemberId), Learner: s.IsLearner,
+		At: asked, Member: fmt.Sprintf("%x", s.Header.MemberId), Learner: s.IsLearner,
 		FileBytes: s.DbSize, Revision: s.Header.Revision, Alarms: strings.Join(s.Errors, " "),
 	}, nil
 }

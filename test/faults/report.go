@@ -52,6 +52,10 @@ func (t *tally) add(o outcome) {
 		return
 	case wordViolation:
 		t.violations++
+		if o.healed == 0 { // and the heal was over before the fault
+			t.missed++
+			return
+		}
 	case wordUnclosable:
 		t.unclosable++
 	case wordObeyed:

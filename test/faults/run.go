@@ -154,7 +154,27 @@ func (r *run) atPhase(ctx context.Context) (history.Entry, error) {
 	if err == nil && r.delay > 0 {
 		err = r.sleep(ctx, r.delay)
 	}
+	if err == nil && r.over() {
+		err = fmt.Errorf("%w in time: %s", errMissed, r.phase)
+	}
 	return e, err
+}
+
+// over reports that nothing of the heal is left: the cluster is healed and nobody
+// holds the claim.
+func (r *run) over() bool {
+	healed, held := false, map[string]bool{}
+	for _, e := range r.journal.read() {
+		switch e.Event {
+		case "healed":
+			healed = true
+		case "claim_taken":
+			held[e.Watchdog] = true
+		case "claim_given_back", "claim_lost":
+			delete(held, e.Watchdog)
+		}
+	}
+	return healed && len(held) == 0
 }
 
 // await waits until the event was reported so often. It is missed if the
@@ -223,6 +243,7 @@ func (r *run) restartEnded() error {
 		}
 		r.died(dog)
 		r.note("%s has ended with %d and is started again", dog.Name, dog.ExitStatus())
+		r.history.Fell = append(r.history.Fell, history.Death{At: time.Now(), Watchdog: dog.Name})
 		if err := dog.Start(); err != nil {
 			return err
 		}

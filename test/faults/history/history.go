@@ -34,6 +34,7 @@ type Run struct {
 	Claims           []Claims          // what was busy, in the order of the times
 	Standstills      []Standstill      // of watchdogs
 	Deaths           []Death           // of watchdogs
+	Fell             []Death           // those of them that nothing done to them explains
 	Removed          []Removal         // of members
 	Corrupt          Period            // in which a CORRUPT alarm was listed, by the test alone
 	Unsaid           []string          // reports that a watchdog owed at a time and had not made
@@ -183,6 +184,9 @@ func Ended(r Run) []Violation {
 	var bad []Violation
 	if !r.Final.Healed {
 		bad = append(bad, violated("not healed by %s: %s", r.End.Format(clock), r.Final.Found))
+	}
+	for _, d := range r.Fell {
+		bad = append(bad, violated("%s ended by itself at %s", d.Watchdog, d.At.Format(clock)))
 	}
 	for _, what := range r.Unsaid {
 		bad = append(bad, violated("%s", what))

@@ -77,6 +77,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"nothing is wrong", func(*Run) {}, nil},
 		{"not healed", func(r *Run) { r.Final = Final{Found: "a1: NOSPACE"} }, []string{"ended: not healed by 00:00:20.000: a1: NOSPACE"}},
+		{"a watchdog ended by itself", func(r *Run) { r.Fell = []Death{{at(3), "a"}} }, []string{"ended: a ended by itself at 00:00:03.000"}},
 		{"a report is owed", func(r *Run) { r.Unsaid = []string{"a did not report"} }, []string{"ended: a did not report"}},
 
 		{"an acknowledged write is lost", func(r *Run) { r.Writes.Stored["m1"]["x"] = 4 }, []string{"writes: x on m1 is write 4, but 5 was acknowledged"}},

@@ -83,7 +83,7 @@ func (r Run) unclosable(earlier, later Defragmentation) string {
 }
 
 // checkLength is how long before the entry the last check can have been.
-const checkLength = 500 * time.Millisecond
+const checkLength = 100 * time.Millisecond
 
 // startedBefore is the entry with which a watchdog told this defragmentation.
 func (r Run) startedBefore(d Defragmentation) (last Entry, known bool) {

@@ -55,9 +55,12 @@ func (r Run) unended() []Violation {
 // work are the steps of a job.
 var work = []string{"compaction_started", "leader_moved", "defragmentation_started", "alarm_disarmed"}
 
+// urgent are the reasons of work under NOSPACE.
+var urgent = []string{"nospace_armed", "adopted"}
+
 // disordered are the steps that come in another order than theirs. A job begins
-// with its permit and ends with giving it back; a member is defragmented after
-// this watchdog has compacted through it; and nothing is defragmented after the
+// with its permit and ends with giving it back; each time before a member is
+// defragmented this watchdog has compacted through it; and nothing is defragmented after the
 // disarm. A job may do several members one after the other.
 func (r Run) disordered() []Violation {
 	var bad []Violation
@@ -70,13 +73,16 @@ func (r Run) disordered() []Violation {
 			bad = append(bad, violated("%s after its job has ended: %s", e.Event, e.Line))
 		case e.Event == "defragmentation_started" && disarmed[job]:
 			bad = append(bad, violated("a defragmentation after the disarm: %s", e.Line))
-		case e.Event == "defragmentation_started" && e.Reason == "nospace_armed" && !compacted[e.Watchdog+" "+e.Member]:
+		case e.Event == "defragmentation_started" && slices.Contains(urgent, e.Reason) && !compacted[e.Watchdog+" "+e.Member]:
 			bad = append(bad, violated("a defragmentation without a compaction before it: %s", e.Line))
 		}
 		over[job] = over[job] || e.Event == "claim_given_back"
 		disarmed[job] = disarmed[job] || e.Event == "alarm_disarmed"
-		if e.Event == "compaction_completed" {
+		switch e.Event {
+		case "compaction_completed":
 			compacted[e.Watchdog+" "+e.Member] = true
+		case "defragmentation_started":
+			delete(compacted, e.Watchdog+" "+e.Member)
 		}
 	}
 	return bad

@@ -43,7 +43,7 @@ func Floor(samples []Sample) int64 {
 }
 
 // HistoryKept checks that the newest keep-revisions revisions can be read on
-// every member, as far as they are younger than the last alarm.
+// every member, as far as they are younger than the end of the last alarm.
 func HistoryKept(r Run) []Violation {
 	wanted := max(r.Kept.LatestRevision-r.Keep+1, r.Kept.FloorRevision)
 	var bad []Violation
