@@ -308,6 +308,10 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 	}
 	mem.DueSince = d.ago(now, time.Second, time.Minute)
 	mem.ProgressAt = d.ago(now, time.Second, 3*time.Minute)
+	mem.ProgressFrom = mem.ProgressAt
+	for i := range mem.Members {
+		mem.Members[i].WorkFrom = mem.Members[i].WorkSince
+	}
 	if d.seldom(2) {
 		mem.Disarms, mem.DisarmedAt = d.roll(6), now.Add(-pick(d, time.Second, 2*time.Minute, 6*time.Minute, 11*time.Minute))
 	}

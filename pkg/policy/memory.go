@@ -24,10 +24,12 @@ type Memory struct {
 	Disarms      int       // how often it went without staying away for disarmHolds
 	ArmedTopSize int64     // the largest voter's file since it was listed
 
-	Look     Look // what the fixed order saw unchanged, and since when
-	Hindered bool // at the last look no watchdog could have worked on any member
+	Look          Look      // what the fixed order saw unchanged, and since when
+	LookedAt      time.Time // when the last look was
+	HinderedSince time.Time // since when no watchdog could have worked on any member; zero: at the last look one could
 
-	ProgressAt time.Time // when work on some member was last seen to get somewhere
+	ProgressAt   time.Time // when work on some member was last seen to get somewhere
+	ProgressFrom time.Time // the earliest that it can have been: another watchdog may have seen it then
 
 	DueSince time.Time // since when a compaction alone is due; zero: none is
 }
@@ -38,7 +40,8 @@ type MemberMemory struct {
 	SilentSince    time.Time // zero: it answered the last time it was asked
 	BackAt         time.Time // when it last answered again after it had been silent
 	UnwatchedSince time.Time // zero: somebody has a book for it, or nobody looked
-	WorkSince      time.Time // zero: it needs no work; else since when, counted anew at each progress
+	WorkSince      time.Time // zero: it needs no work; else since when, counted anew at each progress and whenever it could not be done
+	WorkFrom       time.Time // the same by the clock of a watchdog that saw all of that as early as can be, and no short hindrance
 	SizeBytes      int64     // at the last look
 	InUseBytes     int64
 	InUseSince     time.Time // since when InUseBytes has not fallen
@@ -129,12 +132,11 @@ func (m Memory) WithLook(l Limits, v cluster.View) Memory {
 	for _, member := range v.Members {
 		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
 	}
-	if next.Hindered = hindered(l, v, next); next.Hindered || m.Hindered {
-		next.postponeWork(v.At)
-	}
+	next.noteHindrance(l, v)
 	if next.progressed(m) {
-		next.ProgressAt = v.At
+		next.ProgressAt, next.ProgressFrom = v.At, m.lookBefore(v.At)
 	}
+	next.LookedAt = v.At
 	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
 		_, listed := v.Member(d.Member)
 		return !listed
@@ -153,15 +155,48 @@ func (m Memory) progressed(before Memory) bool {
 	})
 }
 
-// postponeWork lets the time in which members need work begin only now. Who could
-// not be worked on has not been neglected: else, when that is over, every
-// watchdog without a claim would pass over all the others, and all at once.
-func (m *Memory) postponeWork(now time.Time) {
+// lookBefore is the look before the one at that time: what this one sees for the
+// first time can have been seen by others from then on.
+func (m Memory) lookBefore(now time.Time) time.Time {
+	if m.LookedAt.IsZero() || m.LookedAt.After(now) {
+		return now
+	}
+	return m.LookedAt
+}
+
+// noteHindrance lets the time in which members need work begin only when the
+// hindrance is over. Who could not be worked on has not been neglected: else every
+// watchdog without a claim would pass over all the others then, and all at once. A
+// short one, as while the leadership moves, is not seen by all of them: by the
+// clock that bounds a watchdog's own turn it does not count.
+func (m *Memory) noteHindrance(l Limits, v cluster.View) {
+	now, since := hindered(l, v, *m), m.HinderedSince
+	switch {
+	case now && since.IsZero():
+		since = v.At
+		m.HinderedSince = since
+	case !now:
+		m.HinderedSince = time.Time{}
+	}
+	if since.IsZero() {
+		return
+	}
 	for i := range m.Members {
-		if !m.Members[i].WorkSince.IsZero() {
-			m.Members[i].WorkSince = now
+		mm := &m.Members[i]
+		if mm.WorkSince.IsZero() {
+			continue
+		}
+		mm.WorkSince = v.At
+		if l.lasting(since, v.At) {
+			mm.WorkFrom = m.lookBefore(v.At)
 		}
 	}
+}
+
+// lasting reports that something has gone on for so long that every watchdog has
+// seen it.
+func (l Limits) lasting(since, now time.Time) bool {
+	return now.Sub(since) >= l.AdoptAfter/passedOverBefore
 }
 
 // noteAlarm keeps the story of NOSPACE. It goes by what is seen, not by what
@@ -251,6 +286,9 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 		// no sign that nobody works on it.
 		if !mm.WorkSince.IsZero() {
 			mm.WorkSince = v.At
+			if !mm.SilentSince.IsZero() && l.lasting(mm.SilentSince, v.At) {
+				mm.WorkFrom = next.lookBefore(v.At)
+			}
 		}
 		return mm
 	}
@@ -265,9 +303,9 @@ func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member,
 	mm.SizeBytes, mm.InUseBytes = member.SizeBytes, member.InUseBytes
 	switch {
 	case !needsWork(l, member, quotaOf(member, v, next)):
-		mm.WorkSince = time.Time{}
+		mm.WorkSince, mm.WorkFrom = time.Time{}, time.Time{}
 	case mm.WorkSince.IsZero() || shrank || v.Claims.Holder != "":
-		mm.WorkSince = v.At
+		mm.WorkSince, mm.WorkFrom = v.At, next.lookBefore(v.At)
 	}
 	return mm
 }

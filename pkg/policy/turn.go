@@ -119,6 +119,19 @@ func (w world) waited(m cluster.Member) time.Duration {
 	return min(w.idle(m), w.now.Sub(w.memory.ProgressAt))
 }
 
+// waitedForOthers is waited by the clock of any other watchdog that may have seen
+// more of it: what is this one's own turn has to be over by that clock.
+func (w world) waitedForOthers(m cluster.Member) time.Duration {
+	from := w.memory.Of(m.ID).WorkFrom
+	if from.IsZero() {
+		return 0
+	}
+	if w.adopting() {
+		return w.now.Sub(from)
+	}
+	return min(w.now.Sub(from), w.now.Sub(w.memory.ProgressFrom))
+}
+
 // adopting reports that the last progress was a member that this watchdog has
 // adopted: its turn goes on.
 func (w world) adopting() bool {
@@ -148,7 +161,7 @@ func (w world) inFixedOrder(targets []cluster.Member) Decision {
 	for i, m := range targets {
 		patience := w.limits.AdoptAfter * time.Duration(1+i)
 		stuck := w.waited(m) >= patience
-		left := patience - w.limits.AdoptAfter/passedOverBefore - w.waited(m)
+		left := patience - w.limits.AdoptAfter/passedOverBefore - w.waitedForOthers(m)
 		switch {
 		case m.ID == w.view.Local && left <= 0:
 			continue // the others pass over this member: a watchdog that fails, or is late, goes behind them
