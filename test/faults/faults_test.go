@@ -17,7 +17,7 @@ import (
 func TestFaults(t *testing.T) {
 	s := suite{runs: 6, seed: 1, parallel: 2, length: 90 * time.Second, artefacts: artefacts(t)}
 	if os.Getenv("ETCD_WATCHDOG_E2E") == "1" {
-		s.runs, s.length = 2*len(faults), 8*time.Minute
+		s.runs, s.length = 2*len(faults), 7*time.Minute
 	}
 	results, err := s.run(t.Context())
 	if err != nil {

@@ -31,7 +31,7 @@ var mutations = []struct {
 }
 
 // mutationRuns is how many runs a mutation may survive.
-const mutationRuns = 4
+const mutationRuns = 8
 
 // A rule of the program that is taken out is missed by the suite.
 func TestMutationsAreCaught(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -169,7 +170,10 @@ func (l *link) clientGone() {
 
 // asks is how often the kernel is asked who a client is: its tables are read piece
 // by piece, and while connections come and go a line can be missed.
-const asks = 3
+const (
+	asks     = 4
+	askAgain = 5 * time.Millisecond
+)
 
 // callerName returns who the client is, and asks anew only when there are other
 // processes than before.
@@ -180,7 +184,9 @@ func (l *link) callerName() string {
 	processes := l.proxy.config.Processes()
 	if l.tried == nil || !maps.Equal(l.tried, processes) {
 		l.tried = processes
-		for n := 0; n < asks && l.caller == ""; n++ {
+		l.caller = callerOf(l.pair.down.RemoteAddr(), processes)
+		for n := 1; n < asks && l.caller == ""; n++ {
+			time.Sleep(askAgain)
 			l.caller = callerOf(l.pair.down.RemoteAddr(), processes)
 		}
 	}
