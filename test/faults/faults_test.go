@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/test/faults/history"
+	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
+	"github.com/etcd-watchdog/etcd-watchdog/test/watchdogs"
 )
 
 // TestFaults carries out some runs: a few in the selection, and with
@@ -169,6 +171,25 @@ func TestLedger(t *testing.T) {
 	}
 	if _, err := readLedger(path); err == nil || !strings.Contains(err.Error(), "ledger:2: no fault") {
 		t.Errorf("a ledger of another table of faults: %v, want a refusal", err)
+	}
+}
+
+// A member that a full disk has ended is started again whenever it has ended, not
+// only while the disk is full.
+func TestRevivedMemberIsStartedAgain(t *testing.T) {
+	c := realetcd.Start(t, realetcd.Config{Line: realetcd.MustLine(t, "3.6"), Members: 1})
+	m := c.Member(0)
+	r := &run{world: &world{cluster: c, down: map[*watchdogs.Watchdog]bool{}}}
+	for _, r.revived = range []*realetcd.Member{nil, m} {
+		if err := m.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.restartEnded(); err != nil {
+			t.Fatal(err)
+		}
+		if runs := m.Running(); runs != (r.revived != nil) {
+			t.Errorf("to be started again: %t, and it runs: %t", r.revived != nil, runs)
+		}
 	}
 }
 
