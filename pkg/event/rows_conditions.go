@@ -30,7 +30,7 @@ func ofWhom(e Event) string {
 var conditionRows = []Row{{
 	Kind: NospaceArmed, Name: "nospace_armed", Level: Warning, ID: "dd316d6810f24e238b0e6d0653ad50db",
 	Facts:    facts(alarm, ofCluster),
-	sentence: func(Event) string { return "etcd refuses writes: NOSPACE is listed" },
+	sentence: func(Event) string { return "etcd refuses writes (NOSPACE alarm)" },
 	Meaning:  "While the NOSPACE alarm of any member is listed, the whole cluster refuses everything that adds data. The watchdogs compact, defragment one member after the other, and disarm the alarm once every file is below its quota.",
 	Remedy:   "Nothing is to be done as long as work on the members is reported. If it lasts and none is, look for the condition that says why. If it comes back soon after it was healed, something writes more than the quota holds.",
 	hint:     "the watchdogs reclaim the space and then disarm it",
