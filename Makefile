@@ -49,7 +49,7 @@ demo: build servers ## fill a real cluster until it refuses writes, and watch it
 .PHONY: test
 test: servers ## run every test that needs no root and no second host
 	@for server in $(wildcard /usr/bin/etcd) $(SERVERS); do printf '%-26s' $$server; $$server --version | head -n 1; done
-	$(GO) test -count=1 -timeout=15m ./...
+	$(GO) test -count=1 -timeout=15m -p 1 ./...
 
 .PHONY: test-race
 test-race: servers ## the same under the race detector; needs a C compiler
