@@ -177,8 +177,19 @@ func (m *Member) Stop() error {
 }
 
 // Suspend freezes the process (SIGSTOP) until Resume: its connections stay,
-// and nobody answers.
-func (m *Member) Suspend() error { return m.signal("suspend", syscall.SIGSTOP) }
+// and nobody answers. It returns when every thread has stopped, which takes a
+// moment: until then a request would still be served.
+func (m *Member) Suspend() error {
+	if err := m.signal("suspend", syscall.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), freezePatience)
+	defer cancel()
+	return Await(ctx, m.Name+" to stand still", func() (bool, string) { return standsStill(m.PID()), "a thread runs" })
+}
+
+// freezePatience bounds how long a stop signal may take to reach every thread.
+const freezePatience = 5 * time.Second
 
 // Resume lets a suspended process go on.
 func (m *Member) Resume() error { return m.signal("resume", syscall.SIGCONT) }
