@@ -54,8 +54,8 @@ var breaches = []struct {
 
 	{"pkg/watchdog", "a.go", `import "time"; var begin = time.Now()`, ""},
 	{"pkg/etcd/etcdtest", "a.go", `import "time"; var begin = time.Now()`, ""},
-	{"pkg/etcd", "a.go", `import "time"; var now = time.Now`, "time.Now: only watchdog"},
-	{"pkg/etcd", "a.go", `import "time"; var tick = time.Tick(1)`, "time.Tick: only watchdog"},
+	{"pkg/state", "a.go", `import "time"; var now = time.Now`, "time.Now: only watchdog"},
+	{"pkg/state", "a.go", `import "time"; var tick = time.Tick(1)`, "time.Tick: only watchdog"},
 	{"cmd/etcd-watchdog", "a.go", `import "time"; var tick = time.NewTicker(1)`, "time.NewTicker: only watchdog"},
 	{"pkg/event", "a.go", `import "time"; var late = time.AfterFunc(1, nil)`, "time.AfterFunc: only watchdog"},
 	{"pkg/watchdog", "a.go", `import "time"; func f() { time.Sleep(1) }`, "time.Sleep: nobody may"},

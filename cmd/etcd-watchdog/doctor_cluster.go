@@ -205,11 +205,11 @@ func gatherTickets(ctx context.Context, t *doctor.Tickets, c config.Config, stor
 		t.Problem = err.Error()
 		return
 	}
-	t.Foreign = survey.Foreign
+	t.Foreign, t.Ignored = survey.Foreign, survey.Ignored
 	for _, b := range survey.Books {
 		book := doctor.Book{
 			Member: b.Member, Host: b.Owner.Host, ProcessID: b.Owner.Process, Version: b.Owner.Version,
-			Whole: b.Whole, Busy: b.Busy, Future: b.Future, Unleased: b.Unleased,
+			Whole: b.Whole, Busy: b.Busy, Future: b.Future,
 		}
 		// Of a lease that can't be asked for, or has just ended, nothing is said.
 		if granted, left, err := store.LeaseLife(ctx, b.Lease); err == nil {

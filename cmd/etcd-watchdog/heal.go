@@ -15,6 +15,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
@@ -26,6 +27,7 @@ type healFlags struct {
 	member string
 	now    bool
 	dry    bool
+	alone  bool
 	within time.Duration
 }
 
@@ -35,10 +37,18 @@ func newHeal() *cobra.Command {
 		Use:   "heal",
 		Short: "Heal the cluster once, now",
 		Long: `heal does what the daemon would do, under the same claim and the same rules, and
-ends when the cluster is healthy or when waiting would not help. Beside a running
-daemon it takes part with tickets of its own; while etcd refuses writes it can
-get none, and then it watches the daemons work and says what came of it. A pause
-of this host's daemon does not keep it from working: it says that there is one.
+ends when the cluster is healthy or when waiting would not help.
+
+While etcd accepts writes it puts tickets of its own. While etcd refuses writes it
+can put none. If a daemon runs next to the member, heal leaves the work to it and
+reports what it does. Otherwise, on the host of a member, heal moves the leadership
+to that member and works under the leader's term: the first step is sent about 15
+seconds later. From any other host it refuses, unless --alone is given. A pause of
+this host's daemon does not stop heal: it reports the pause.
+
+--alone states that no other watchdog, and no other tool, is working on the
+cluster. heal then begins at once, from any host. If the statement is wrong, two
+members can be blocked at the same time, which can cost the quorum.
 
 Exit status: 0 healthy or healed, 1 not.`,
 		Args: noArguments,
@@ -49,6 +59,7 @@ Exit status: 0 healthy or healed, 1 not.`,
 	cmd.Flags().StringVar(&f.member, "member", "", "work on this member only, by its `name` or id")
 	cmd.Flags().BoolVar(&f.now, "now", false, "ignore windows, cooldown and stall budget, never the safety rules")
 	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "report the first steps that would be done, and do none")
+	cmd.Flags().BoolVar(&f.alone, "alone", false, "state that nothing else works on the cluster, and begin at once")
 	cmd.Flags().DurationVar(&f.within, "within", 30*time.Minute, "give up waiting after this `time`; a step in flight is finished")
 	return cmd
 }
@@ -66,16 +77,20 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	c.Limits.Immediate = f.now
+	c.Limits.Immediate, c.Limits.TakeAtOnce, c.Limits.Alone = f.now, true, f.alone
 	if c.Claim.TTL < 3*c.Etcd.RequestTimeout {
 		return usageError(fmt.Errorf("--command-timeout: %s is too long for claim.ttl, which is %s and has to be three times as long at least", c.Etcd.RequestTimeout, c.Claim.TTL))
 	}
-	recorder, err := newLogger(c.Log, cmd.ErrOrStderr())
+	waits := &countdown{out: cmd.ErrOrStderr(), terminal: terminalOf(cmd.ErrOrStderr())}
+	defer waits.end()
+	recorder, err := newLogger(c.Log, waits)
 	if err != nil {
 		return err
 	}
 	defer closeLogger(recorder)
-	p, err := build(c, recorder, claim.NewEphemeralSession(), host{learnt: readState(f.directory())}, f.dry)
+	here := host.Here()
+	defer here.Close()
+	p, err := build(c, recorder, claim.NewEphemeralSession(), surroundings{learnt: readState(f.directory()), beside: here.Beside}, f.dry)
 	if err != nil {
 		return err
 	}
@@ -85,7 +100,18 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process
-	return p.healOnce(ctx, f.within)
+	p.dog.Decided = waits.decided
+	acted, err := p.healOnce(ctx, f.within)
+	waits.end()
+	switch {
+	case err != nil:
+		return err
+	case acted:
+		fmt.Fprintln(cmd.OutOrStdout(), "healed: etcd accepts writes and no alarm is listed")
+	default:
+		fmt.Fprintln(cmd.OutOrStdout(), "healthy: nothing to do")
+	}
+	return nil
 }
 
 // memberNamed finds the member that a person has named, by id or by name. A
@@ -122,8 +148,9 @@ func memberNamed(ctx context.Context, opts etcd.Options, named string) (cluster.
 	}
 }
 
-// healOnce runs one pass and tells in the error why it did not end well.
-func (p *program) healOnce(ctx context.Context, within time.Duration) error {
+// healOnce runs one pass, reports whether there was anything to do, and says in the
+// error why it did not end well.
+func (p *program) healOnce(ctx context.Context, within time.Duration) (acted bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -137,21 +164,26 @@ func (p *program) healOnce(ctx context.Context, within time.Duration) error {
 		last    policy.Decision
 	}
 	done := make(chan result, 1)
+	show := p.dog.Decided
+	p.dog.Decided = func(d policy.Decision) {
+		acted = acted || d.Reason != policy.BelowThreshold && d.Reason != policy.NearQuota
+		show(d)
+	}
 	go func() {
 		healthy, last := p.dog.Heal(bounded)
 		done <- result{healthy, last}
 	}()
 	select {
 	case <-p.progress.Overdue():
-		return p.hung()
+		return true, p.hung()
 	case r := <-done:
 		if !p.passive {
 			p.leave(background)
 		}
 		if r.healthy {
-			return nil
+			return acted, nil
 		}
-		return unhealed(bounded, r.last)
+		return acted, unhealed(bounded, r.last)
 	}
 }
 
@@ -170,7 +202,10 @@ func unhealed(ctx context.Context, d policy.Decision) error {
 	if d.Detail != "" {
 		why = d.Detail + " (" + why + ")"
 	}
-	hint := "`etcd-watchdog plan` tells of each member what it waits for; " + event.Documentation(string(d.Reason)) + " what to do."
+	hint := "`etcd-watchdog plan` shows for each member what it waits for; " + event.Documentation(string(d.Reason)) + " what to do."
+	if d.Reason == policy.WaitingForClaim {
+		hint = "Run heal on the host of a member. If no other watchdog and no other tool is working on the cluster, add --alone: heal then begins at once."
+	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return withHint(fmt.Errorf("not healed within the time of --within; the last reason to wait: %s", why), hint)

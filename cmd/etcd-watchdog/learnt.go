@@ -9,6 +9,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/disk"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
@@ -54,9 +55,10 @@ func readState(dir string) policy.Memory {
 
 // hostOfDaemon returns what the daemon has of its host. A dry run leaves no trace
 // there.
-func hostOfDaemon(dry bool, recorder event.Recorder) (h host, warning string) {
+func hostOfDaemon(dry bool, recorder event.Recorder) (h surroundings, warning string) {
 	dir := stateDirectory()
 	h.pause = func() (cluster.Pause, error) { return state.ReadPause(dir) }
+	h.beside = host.Here().Beside
 	if dry {
 		h.learnt = readState(dir)
 		return h, ""
@@ -67,7 +69,7 @@ func hostOfDaemon(dry bool, recorder event.Recorder) (h host, warning string) {
 // keepState lets the watchdog begin with what an earlier process has learnt, and
 // keep what it learns itself. Where nothing can be kept, it says so and does
 // without.
-func (h *host) keepState(dir string, recorder event.Recorder) (warning string) {
+func (h *surroundings) keepState(dir string, recorder event.Recorder) (warning string) {
 	store, err := state.Open(dir)
 	if err != nil {
 		return err.Error()
@@ -77,6 +79,7 @@ func (h *host) keepState(dir string, recorder event.Recorder) (warning string) {
 		recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
 	}
 	h.learnt = state.ToMemory(record.Members)
+	h.learnt.ClusterID = uint64(record.ClusterID)
 	name, _ := os.Hostname()
 	h.keep = func(k watchdog.Kept) error {
 		return store.Save(state.Record{

@@ -62,7 +62,7 @@ func runDaemon(t *testing.T, configuration string, prepare func(*program)) *runn
 	if err != nil {
 		t.Fatal(err)
 	}
-	here := host{
+	here := surroundings{
 		keep:  func(watchdog.Kept) error { return nil },
 		pause: func() (cluster.Pause, error) { return cluster.Pause{}, nil },
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/report"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 )
@@ -106,9 +107,10 @@ func (r *reading) lookFrom(ctx context.Context, c config.Config) (report.Facts, 
 	if facts.Running, err = state.Running(dir); err != nil {
 		facts.Problem = err.Error()
 	}
-	p, err := build(c, silent, claim.NewEphemeralSession(), host{
+	p, err := build(c, silent, claim.NewEphemeralSession(), surroundings{
 		learnt: state.ToMemory(facts.State.Members),
 		pause:  func() (cluster.Pause, error) { return state.ReadPause(dir) },
+		beside: host.Here().Near, // as the daemon is, which holds the lock
 	}, true)
 	if err != nil {
 		return report.Facts{}, err

@@ -209,6 +209,7 @@ var varying = []struct {
 	{regexp.MustCompile(`https?://[0-9a-z.]+:\d+|127\.0\.0\.1:\d+`), "URL"},
 	{regexp.MustCompile(`\b[0-9a-f]{14,16}\b`), "ID"},
 	{regexp.MustCompile(`\b3\.\d+\.\d+\b`), "VERSION"},
+	{regexp.MustCompile(`quota-backend-bytes=[0-9]+`), "quota-backend-bytes=BYTES"},
 	{regexp.MustCompile(`\b[0-9.]+ ([KMG]i)?B\b`), "SIZE"},
 	{regexp.MustCompile(`\b[0-9.]+ %`), "N %"},
 	{regexp.MustCompile(`at revision \d+`), "at revision N"},

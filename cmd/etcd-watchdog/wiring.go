@@ -106,17 +106,18 @@ type program struct {
 	line     *statusLine
 	progress *systemd.Progress
 	book     *claim.Book
-	host     host
+	host     surroundings
 	dry      bool
 	passive  bool // nothing is written into etcd
 }
 
-// host is what a program has of the host that it runs on. It is set once: each
+// surroundings is what a program has of the host that it runs on. It is set once: each
 // generation gets the same.
-type host struct {
+type surroundings struct {
 	learnt policy.Memory                 // what an earlier process has learnt
 	keep   func(watchdog.Kept) error     // keeps what a later one should know; nil: nothing is kept
-	pause  func() (cluster.Pause, error) // what somebody has asked for; nil: it does not matter
+	pause  func() (cluster.Pause, error) // what the operator has asked for; nil: it does not matter
+	beside func(cluster.View) error      // whether it is the one next to its member; nil: it never is
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -136,12 +137,14 @@ func (a alive) Extend(until time.Time) {
 }
 
 // build makes all that can fail without the network.
-func build(c config.Config, recorder *event.Logger, session *claim.Session, here host, dry bool) (*program, error) {
+func build(c config.Config, recorder *event.Logger, session *claim.Session, here surroundings, dry bool) (*program, error) {
 	p := &program{host: here, dry: dry, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
 	p.line = newStatusLine(p.notifier.Status)
 	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
 	name, _ := os.Hostname()          // for people who read who holds the claim; empty is legible too
 	p.store = claim.NewEtcdStore(nil) // see use
+	c.Limits.DeliveryBound = etcd.DeliveryBound
+	c.Claim.Settle = c.Limits.Settled()
 	p.book = claim.New(p.store, p.store, c.Claim, claim.Identity{Host: name, Process: os.Getpid(), Version: version}, session)
 	first, err := p.generate(c, recorder)
 	if err != nil {
@@ -167,9 +170,9 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 	}
 	heart := alive{p.progress, p.book, c.Claim.TTL}
 	dog := &watchdog.Watchdog{
-		Limits:         c.Limits,
+		Limits:         c.Limits, // see bounds
 		RequestTimeout: c.Etcd.RequestTimeout,
-		DeliveryBound:  etcd.DeliveryBound,
+		CompactTimeout: c.Etcd.CompactTimeout,
 		ClaimInterval:  c.Claim.TTL / 2,
 		Observer:       conn,
 		Operator:       conn,
@@ -184,6 +187,8 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 		},
 		Disk:     diskIn(c.Disk.DataDir),
 		Pause:    p.host.pause,
+		Beside:   p.host.beside,
+		Version:  version,
 		Learnt:   p.host.learnt,
 		Keep:     p.host.keep,
 		Recorder: recorder,

@@ -40,6 +40,10 @@ type Book struct {
 
 	held    *Held  // the last claim taken; perhaps lost, never given back
 	attempt ticket // the last take with an unknown outcome, nothing begun under it
+
+	seen      time.Time // since when this process has seen whole tickets on seenLease; zero: it does not
+	seenLease LeaseID
+	published string // what this process last published
 }
 
 // New returns the book of this process. A lease that the session remembers is
@@ -52,17 +56,23 @@ func New(store Store, leases Leases, opts Options, self Identity, session *Sessi
 		self:    owner{Host: self.Host, Process: self.Process, Version: self.Version},
 		session: session,
 		layout:  layoutOf(opts),
-		life:    &lifetime{boot: bootClock, lease: session.lease},
+		life:    &lifetime{boot: bootClock, margin: opts.margin, lease: session.lease},
 		wake:    make(chan struct{}, 1),
 	}
 }
 
-func (b *Book) roll(ctx context.Context) (roll, error) {
-	listing, err := b.store.Read(ctx, string(b.layout))
+// roll reads the tickets. Those of other members than these voters do not count.
+func (b *Book) roll(ctx context.Context, voters []cluster.MemberID) (roll, error) {
+	r, _, err := b.read(ctx, voters)
+	return r, err
+}
+
+func (b *Book) read(ctx context.Context, voters []cluster.MemberID) (roll, Listing, error) {
+	listing, err := b.store.Read(ctx, b.opts.Prefix+"/")
 	if err != nil {
-		return roll{}, fmt.Errorf("read the tickets: %w", err)
+		return roll{}, Listing{}, fmt.Errorf("read the tickets: %w", err)
 	}
-	return b.layout.read(listing), nil
+	return b.layout.read(listing, voters), listing, nil
 }
 
 // heldTicket returns the ticket under which work may be done; a zero one if
@@ -74,22 +84,55 @@ func (b *Book) heldTicket() ticket {
 	return b.held.ticket
 }
 
-// Read tells what the tickets say now. If this process has a lease of which it
-// is not certain that it lives, as after a resume, that is found out first: a
-// process is enrolled only by a lease that has just been acknowledged.
-func (b *Book) Read(ctx context.Context) (cluster.Claims, error) {
+// Read returns what the tickets say now, and what the watchdogs have published.
+// If this process has a lease of which it is not certain that it lives, as after
+// a resume, that is found out first: a process is enrolled only by a lease that
+// has just been acknowledged. The voters are those of the member list; local is
+// the member that has to have served the read for its term to count.
+func (b *Book) Read(ctx context.Context, voters []cluster.MemberID, local cluster.MemberID) (cluster.Claims, error) {
 	if lease := b.life.id(); lease != 0 && b.life.remaining(lease) <= 0 {
-		// That it cannot be renewed now is what Enrolled says; the loop tries on.
+		// That it cannot be renewed now is what Enrolled says; the loop tries again.
 		_ = b.renew(ctx)
 	}
-	r, err := b.roll(ctx)
+	r, listing, err := b.read(ctx, voters)
 	if err != nil {
 		return cluster.Claims{}, err
 	}
 	lease := b.life.id()
 	claims := r.claims(lease, b.heldTicket())
 	claims.Enrolled = claims.Enrolled && b.life.remaining(lease) > 0
+	b.see(lease, claims.Tickets > 0 || claims.InDoubt || b.heldTicket().end != 0)
+	if claims.Enrolled && b.usableIn() > 0 {
+		claims.UsableAt = b.seen.Add(b.opts.Settle)
+	}
+	if listing.Member == local && local != 0 {
+		claims.Term = listing.Term
+	}
+	claims.Hosts = hostsIn(b.opts.Prefix, listing, voters)
 	return claims, nil
+}
+
+// see notes since when this process has seen tickets of its own. What another
+// watchdog has sent while there were none has arrived once that has lasted for
+// Settle: it works without a claim only as long as it sees no ticket.
+func (b *Book) see(lease LeaseID, there bool) {
+	switch {
+	case !there:
+		b.seen, b.seenLease = time.Time{}, 0
+	case b.seen.IsZero() || b.seenLease != lease:
+		b.seen, b.seenLease = time.Now(), lease
+	}
+}
+
+// usableIn returns how long the tickets may not be taken yet.
+func (b *Book) usableIn() time.Duration {
+	if b.opts.Settle == 0 {
+		return 0
+	}
+	if b.seen.IsZero() {
+		return b.opts.Settle
+	}
+	return b.opts.Settle - time.Since(b.seen)
 }
 
 // Watcher is one process that stands behind a member, as its tickets say. What
@@ -106,7 +149,7 @@ type Watcher struct {
 // Watchers returns who holds tickets, in order of the members. It changes
 // nothing, and needs a quorum.
 func (b *Book) Watchers(ctx context.Context) ([]Watcher, error) {
-	r, err := b.roll(ctx)
+	r, err := b.roll(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -130,16 +173,6 @@ func (b *Book) Watchers(ctx context.Context) ([]Watcher, error) {
 	}
 	slices.SortStableFunc(all, func(a, b Watcher) int { return cmp.Compare(a.Member, b.Member) })
 	return all, nil
-}
-
-// Unclaimed reports that no ticket of anybody exists, whole or busy: what a
-// watchdog without a book demands before it works in the fixed order.
-func (b *Book) Unclaimed(ctx context.Context) (bool, error) {
-	r, err := b.roll(ctx)
-	if err != nil {
-		return false, err
-	}
-	return len(r.all(func(t ticket) bool { return t.end != 0 })) == 0, nil
 }
 
 // enrolTries bounds how often one Enrol begins anew, because the lease ended
@@ -167,7 +200,7 @@ func (b *Book) Enrol(ctx context.Context, member cluster.MemberID) error {
 		}
 	}
 	if err == nil {
-		err = errors.New("the tickets below the prefix change all the time")
+		err = errors.New("the tickets under the prefix keep changing")
 	}
 	return fmt.Errorf("enrol: %w", err)
 }
@@ -179,7 +212,7 @@ func (b *Book) enrol(ctx context.Context, member cluster.MemberID) (full bool, e
 	if err != nil {
 		return false, err
 	}
-	r, err := b.roll(ctx)
+	r, err := b.roll(ctx, nil)
 	if err != nil {
 		return false, err
 	}
@@ -225,7 +258,7 @@ func (b *Book) livingLease(ctx context.Context) (LeaseID, error) {
 // them: nothing runs any more, and nothing is on its way. It tries once; after
 // an error call it again when the next Read says InDoubt.
 func (b *Book) ReleaseDoubtful(ctx context.Context) error {
-	r, err := b.roll(ctx)
+	r, err := b.roll(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("give back a claim in doubt: %w", err)
 	}
@@ -252,7 +285,7 @@ func (b *Book) Leave(ctx context.Context) error {
 	if lease == 0 {
 		return nil
 	}
-	r, err := b.roll(ctx)
+	r, err := b.roll(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
@@ -263,5 +296,6 @@ func (b *Book) Leave(ctx context.Context) error {
 		return fmt.Errorf("leave: revoke the lease: %w", err)
 	}
 	b.life.forget(lease)
+	b.published = ""
 	return b.session.save(0)
 }

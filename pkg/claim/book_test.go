@@ -57,7 +57,7 @@ func (s *scene) run(b *claim.Book) (stop func()) {
 
 func (s *scene) claims(b *claim.Book) cluster.Claims {
 	s.Helper()
-	claims, err := b.Read(s.ctx)
+	claims, err := b.Read(s.ctx, nil, 0)
 	s.must(err)
 	return claims
 }
@@ -74,7 +74,7 @@ func (s *scene) giveUp(b *claim.Book) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, 100*time.Millisecond)
 	defer cancel()
-	if _, err := b.Take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := b.Take(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		s.Fatalf("take: %v", err)
 	}
 }
@@ -143,7 +143,7 @@ func TestTicketThatIsBeingGivenBackIsNotHeldAgain(t *testing.T) {
 		if err := s.a.ReleaseDoubtful(ctx); err == nil {
 			t.Fatal("given back, though the request is on its way")
 		}
-		_, err := s.a.Take(s.ctx)
+		_, err := s.a.Take(s.ctx, nil)
 		s.wants(err, claim.ErrInDoubt)
 		if n := s.linkA.Land(); n != 1 {
 			t.Fatalf("%d requests happened", n)
@@ -272,7 +272,7 @@ func TestLeaseThatIsGoneIsForgotten(t *testing.T) {
 		if s.claims(s.a).Enrolled {
 			t.Error("enrolled without a lease")
 		}
-		_, err := s.a.Take(s.ctx)
+		_, err := s.a.Take(s.ctx, nil)
 		s.wants(err, claim.ErrNotEnrolled)
 		s.must(s.a.Enrol(s.ctx, 1))
 		s.must(s.take(s.a).GiveBack(s.ctx))
@@ -313,7 +313,7 @@ func TestTooManyBooksAreNotGuessedAt(t *testing.T) {
 		}
 		s.must(s.take(s.a).GiveBack(s.ctx))
 		s.enrol(s.linkB, "host", 121)
-		_, err := s.a.Take(s.ctx)
+		_, err := s.a.Take(s.ctx, nil)
 		var many *claim.TooManyBooksError
 		if !errors.As(err, &many) || many.Books != 121 || !strings.Contains(err.Error(), "/test/claim/") {
 			t.Errorf("error %v, want 121 books", err)
@@ -364,7 +364,7 @@ func TestMemberThatComesBackUnderAnotherIDIsWatched(t *testing.T) {
 
 func TestWatchersTellWhoStandsBehindAMember(t *testing.T) {
 	play(t, func(s *scene) {
-		if _, err := s.a.Take(s.ctx); err != nil {
+		if _, err := s.a.Take(s.ctx, nil); err != nil {
 			s.Fatal(err)
 		}
 		before := s.kv.String()

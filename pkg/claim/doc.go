@@ -39,7 +39,7 @@
 //  8. The lease lives by the work loop's progress: keepalives are sent while the
 //     loop's last word about its progress is not out of date (Allow).
 //     A loop whose own member is gone for long can do nothing under a ticket, and
-//     its book would only keep others from the fixed order: it leaves (Leave).
+//     its book would only keep others from the leader's term: it leaves (Leave).
 //  9. Die and resume: expiry removes a dead holder's tickets. A restart resumes
 //     the lease and its tickets, then rule 5.
 //

@@ -13,6 +13,8 @@ var (
 	ErrLeaseGone = errors.New("the lease is gone")
 	// ErrNotEnrolled: this process has no whole ticket to take.
 	ErrNotEnrolled = errors.New("no ticket to take")
+	// ErrTooNew: the tickets have not been there for Settle.
+	ErrTooNew = errors.New("the tickets were put a moment ago, and work without a claim may still be on its way")
 	// ErrInDoubt: a ticket of this process is busy that it does not remember
 	// taking. Settle what was begun under it, then ReleaseDoubtful.
 	ErrInDoubt = errors.New("an earlier claim of this watchdog is in doubt: its work has to be settled and the claim given back first")

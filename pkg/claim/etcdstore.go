@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/connectivity"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 const (
@@ -58,11 +60,18 @@ func (s *EtcdStore) Use(clients Clients) {
 // errUnconnected: no client is connected, so nothing was sent.
 var errUnconnected = errors.New("no member can be reached: check the network and that etcd runs")
 
-// inOrder returns the clients, the one that answered last in front.
-func (s *EtcdStore) inOrder() []*clientv3.Client {
+// all returns the clients, the local member's in front.
+func (s *EtcdStore) all() []*clientv3.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clients := s.clients.Clients()
+	return s.clients.Clients()
+}
+
+// inOrder returns the clients, the one that answered last in front.
+func (s *EtcdStore) inOrder() []*clientv3.Client {
+	clients := s.all()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	ordered := make([]*clientv3.Client, 0, len(clients))
 	for _, c := range clients {
 		if c == s.good {
@@ -110,8 +119,12 @@ func connected(ctx context.Context, c *clientv3.Client) bool {
 // eachUntil asks one member after the other until one answers. The question
 // must be one that does no harm when it is asked twice.
 func (s *EtcdStore) eachUntil(ctx context.Context, ask func(context.Context, *clientv3.Client) error) error {
+	return s.eachOf(ctx, s.inOrder(), ask)
+}
+
+func (s *EtcdStore) eachOf(ctx context.Context, clients []*clientv3.Client, ask func(context.Context, *clientv3.Client) error) error {
 	last := errUnconnected
-	for _, c := range s.inOrder() {
+	for _, c := range clients {
 		err := s.askOne(ctx, c, ask)
 		if err == nil || definite(err) {
 			s.answered(c)
@@ -190,12 +203,12 @@ func mapped(err error) error {
 // Read implements Store.
 func (s *EtcdStore) Read(ctx context.Context, prefix string) (Listing, error) {
 	var listing Listing
-	err := s.eachUntil(ctx, func(ctx context.Context, c *clientv3.Client) error {
+	err := s.eachOf(ctx, s.all(), func(ctx context.Context, c *clientv3.Client) error {
 		resp, err := c.Get(ctx, prefix, clientv3.WithPrefix())
 		if err != nil {
 			return mapped(err)
 		}
-		listing = Listing{Revision: resp.Header.Revision}
+		listing = Listing{Revision: resp.Header.Revision, Term: resp.Header.RaftTerm, Member: cluster.MemberID(resp.Header.MemberId)}
 		for _, kv := range resp.Kvs {
 			listing.Keys = append(listing.Keys, KeyValue{
 				Key:            string(kv.Key),
@@ -266,6 +279,11 @@ func (s *EtcdStore) KeepAlive(ctx context.Context, id LeaseID) (time.Duration, e
 	var ttl time.Duration
 	err := s.eachUntil(ctx, func(ctx context.Context, c *clientv3.Client) error {
 		resp, err := c.KeepAliveOnce(ctx, clientv3.LeaseID(id))
+		if errors.Is(err, rpctypes.ErrInvalidAuthToken) {
+			// The answer on a stream says so, not its opening: the next stream
+			// signs in again.
+			resp, err = c.KeepAliveOnce(ctx, clientv3.LeaseID(id))
+		}
 		if err != nil {
 			return mapped(err)
 		}

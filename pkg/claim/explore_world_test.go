@@ -156,7 +156,7 @@ func (w *world) read(n *names) roll {
 	for i, k := range w.keys {
 		listing.Keys[i] = KeyValue{Key: n.keyOf(k.half), CreateRevision: k.created, ModRevision: k.mod, Lease: k.lease}
 	}
-	return exploreLayout.read(listing)
+	return exploreLayout.read(listing, nil)
 }
 
 func (n *names) request(txn Txn) *request {

@@ -25,9 +25,13 @@ func FuzzKeysOfOthers(f *testing.F) {
 		slices.Sort(names) // as etcd returns them, each once
 		for i, key := range slices.Compact(names) {
 			created := 1 + int64(revisions>>(i%13))&7
-			listing.Keys = append(listing.Keys, KeyValue{Key: key, Value: value, CreateRevision: created, ModRevision: created})
+			kv := KeyValue{Key: key, Value: value, CreateRevision: created, ModRevision: created}
+			if name, _, ok := l.parse(key); ok && revisions%7 != 3 { // now and then it is a copy
+				kv.Lease = name.lease
+			}
+			listing.Keys = append(listing.Keys, kv)
 		}
-		r := l.read(listing)
+		r := l.read(listing, nil)
 		checkRoll(t, l, listing, r)
 		r.claims(lease, ticket{})
 		txns := append(l.enrolTxns(r, 1, lease, 3, "me"), l.clearJunkTxns(r, lease)...)
@@ -78,9 +82,14 @@ func checkRoll(t *testing.T, l layout, listing Listing, r roll) {
 			}
 		}
 	}
-	for key := range there {
+	for _, kv := range listing.Keys {
+		key := kv.Key
 		if name, half, ok := l.parse(key); ok {
-			counted--
+			if kv.Lease == name.lease {
+				counted--
+			} else if !slices.Contains(r.ignored, key) {
+				t.Errorf("%q is not on its lease, and not ignored", key)
+			}
 			if l.path(name)+"/"+half != key {
 				t.Errorf("%q is read as %+v", key, name)
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 const (
@@ -28,26 +30,29 @@ type Held struct {
 	timer  *time.Timer
 }
 
-// Take takes the claim (rules 3 and 4). It renews the lease first, and wants at
-// least the margin to be left besides. While it is unknown whether the ticket
+// Take takes the claim (rules 3 and 4) among the tickets of these voters. It renews the lease first, and wants at
+// least the time between two keepalives to be left. While it is unknown whether the ticket
 // was taken, it reads again and tries again, until ctx ends, or a third of a
 // TTL has passed.
 //
-// Errors: *BusyError, ErrNotEnrolled (also when the lease is gone), ErrInDoubt,
-// ErrRefused, *TooManyBooksError: nothing was taken. Any other leaves it open;
+// Errors: *BusyError, ErrNotEnrolled (also when the lease is gone), ErrTooNew,
+// ErrInDoubt, ErrRefused, *TooManyBooksError: nothing was taken. Any other leaves it open;
 // a ticket that turns out to be busy later is then in doubt, and the next Take
 // holds it.
-func (b *Book) Take(ctx context.Context) (*Held, error) {
+func (b *Book) Take(ctx context.Context, voters []cluster.MemberID) (*Held, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.TTL/3)
 	defer cancel()
-	held, err := b.take(ctx)
+	held, err := b.take(ctx, voters)
 	if err != nil {
 		return nil, fmt.Errorf("take the claim: %w", err)
 	}
 	return held, nil
 }
 
-func (b *Book) take(ctx context.Context) (*Held, error) {
+func (b *Book) take(ctx context.Context, voters []cluster.MemberID) (*Held, error) {
+	if b.usableIn() > 0 {
+		return nil, ErrTooNew
+	}
 	err := b.renew(ctx)
 	if errors.Is(err, ErrLeaseGone) {
 		return nil, ErrNotEnrolled
@@ -58,10 +63,10 @@ func (b *Book) take(ctx context.Context) (*Held, error) {
 	lease := b.life.id()
 	for range takeTries {
 		var r roll
-		if r, err = b.roll(ctx); err != nil {
+		if r, err = b.roll(ctx, voters); err != nil {
 			return nil, err
 		}
-		if b.life.remaining(lease) < margin(b.opts.TTL) {
+		if b.life.remaining(lease) < b.interval() {
 			return nil, ErrLost
 		}
 		var held *Held

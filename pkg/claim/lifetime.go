@@ -27,7 +27,8 @@ func bootClock() time.Duration {
 // lifetime is what this process knows of its lease: the id, and until when the
 // tickets on it are certain to exist.
 type lifetime struct {
-	boot func() time.Duration // bootClock
+	boot   func() time.Duration              // bootClock
+	margin func(time.Duration) time.Duration // of a granted time to live
 
 	mu    sync.Mutex
 	lease LeaseID
@@ -63,7 +64,7 @@ func (l *lifetime) forget(lease LeaseID) {
 // acknowledged notes that a keepalive sent at that moment was granted so much
 // time to live. One of another lease, or an older one, changes nothing.
 func (l *lifetime) acknowledged(lease LeaseID, sent instant, ttl time.Duration) {
-	good := ttl - margin(ttl)
+	good := ttl - l.margin(ttl)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lease != l.lease || good <= 0 {

@@ -7,35 +7,25 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
-// maxTxnOps is etcd's default limit on the comparisons, and on the operations,
-// of one Txn (--max-txn-ops).
-const maxTxnOps = 128
-
 // enrolTxns returns what puts the tickets 0 to n-1 of a book that do not exist;
 // none if all do. Enrolling and replenishing are the same (rule 2): a ticket's
 // two keys are always put by one Txn that demands that neither exists, so that
-// a put that lands late can make a ticket anew but never change one, and least
-// of all give a busy one its begin back.
+// a put that lands late can make a ticket again but never change one, and least
+// of all give a busy one its begin back. Each ticket has a Txn of its own: servers
+// may be told to take as few operations in one as their operator likes.
 func (l layout) enrolTxns(r roll, member cluster.MemberID, lease LeaseID, n int, value string) []Txn {
 	var txns []Txn
-	txn := Txn{Created: map[string]int64{}}
 	for number := range n {
 		name := ticketName{member, lease, number}
 		exists := func(t ticket) bool { return t.ticketName == name }
 		if len(r.of(lease, exists)) > 0 {
 			continue
 		}
-		if len(txn.Put)+2 > maxTxnOps {
-			txns, txn = append(txns, txn), Txn{Created: map[string]int64{}}
-		}
 		begin, end := l.begin(name), l.end(name)
-		txn.Created[begin], txn.Created[end] = 0, 0
-		txn.Put = append(txn.Put,
-			KeyValue{Key: begin, Lease: lease},
-			KeyValue{Key: end, Value: value, Lease: lease})
-	}
-	if len(txn.Put) > 0 {
-		txns = append(txns, txn)
+		txns = append(txns, Txn{
+			Created: map[string]int64{begin: 0, end: 0},
+			Put:     []KeyValue{{Key: begin, Lease: lease}, {Key: end, Value: value, Lease: lease}},
+		})
 	}
 	return txns
 }
@@ -56,7 +46,7 @@ func (l layout) takeTxn(r roll, lease LeaseID) (Txn, ticket, error) {
 	created := map[string]int64{}
 	for _, p := range r.pages {
 		t, ok := p.lowestWhole()
-		if !ok {
+		if !ok || !p.counts {
 			continue
 		}
 		created[l.begin(t.ticketName)] = t.begin
@@ -98,17 +88,18 @@ func (l layout) clearJunkTxns(r roll, lease LeaseID) []Txn {
 // claims tells what a roll means to the process that has that lease and that
 // remembers holding that ticket (none: a zero one).
 func (r roll) claims(lease LeaseID, held ticket) cluster.Claims {
-	c := cluster.Claims{Known: true, Enrolled: len(r.of(lease, ticket.whole)) > 0}
+	c := cluster.Claims{Known: true, Ignored: r.ignored}
 	watched := map[cluster.MemberID]bool{}
 	for _, p := range r.pages {
-		if !p.watched() {
-			continue
-		}
-		watched[p.member] = true
-		if p.lease == lease && !slices.Contains(c.Own, p.member) {
+		if lease != 0 && p.lease == lease && !slices.Contains(c.Own, p.member) {
 			c.Own = append(c.Own, p.member)
 		}
+		if p.watched() {
+			watched[p.member] = true
+		}
 	}
+	c.Tickets = len(r.all(func(t ticket) bool { return lease != 0 && t.lease == lease && t.whole() }))
+	c.Enrolled = c.Tickets > 0
 	slices.Sort(c.Own)
 	c.Watched = slices.Sorted(maps.Keys(watched))
 	if busy := r.all(ticket.busy); len(busy) > 0 {

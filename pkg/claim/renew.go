@@ -66,7 +66,7 @@ func (b *Book) tend(ctx context.Context) time.Duration {
 
 // untilDue returns how long the next keepalive can wait.
 func (b *Book) untilDue(lease LeaseID) time.Duration {
-	full := b.opts.TTL - margin(b.opts.TTL)
+	full := b.opts.TTL - b.opts.margin(b.opts.TTL)
 	return b.life.remaining(lease) - (full - b.interval())
 }
 

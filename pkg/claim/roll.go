@@ -74,14 +74,15 @@ type page struct {
 	member  cluster.MemberID
 	lease   LeaseID
 	tickets []ticket
+	counts  bool // its member is a listed voter
 }
 
 // lowestWhole returns the only ticket of the page that may be taken.
 func (p page) lowestWhole() (ticket, bool) { return first(p.tickets, ticket.whole) }
 
-// watched reports that somebody stands behind the page.
+// watched reports that a process stands behind the page.
 func (p page) watched() bool {
-	return slices.ContainsFunc(p.tickets, func(t ticket) bool { return t.end != 0 })
+	return p.counts && slices.ContainsFunc(p.tickets, func(t ticket) bool { return t.end != 0 })
 }
 
 // roll is everything below the prefix that is a ticket, as one response at one
@@ -89,17 +90,28 @@ func (p page) watched() bool {
 type roll struct {
 	revision int64
 	pages    []page
+	ignored  []string // keys in the form of tickets that count for nothing
 }
 
-// read parses a listing. Keys of one page, and of one ticket, stand beside each
-// other, since a listing is in order.
-func (l layout) read(listing Listing) roll {
+// read parses a listing. Keys of one page, and of one ticket, stand next to each
+// other, since a listing is in order. A key counts only if it is on the lease that
+// its name says, which copies made by mirroring or a restore are not, and only if
+// its member is one of the voters; nil: the voters are not known, and all count.
+func (l layout) read(listing Listing, voters []cluster.MemberID) roll {
 	r := roll{revision: listing.Revision}
 	for _, kv := range listing.Keys {
 		name, half, ok := l.parse(kv.Key)
 		if !ok {
 			continue
 		}
+		counts := voters == nil || slices.Contains(voters, name.member)
+		if kv.Lease != name.lease || !counts {
+			r.ignored = append(r.ignored, kv.Key)
+		}
+		if kv.Lease != name.lease {
+			continue
+		}
+		r.page(name).counts = counts
 		t := r.ticket(name)
 		if half == "begin" {
 			t.begin = kv.CreateRevision
@@ -114,14 +126,19 @@ func (l layout) read(listing Listing) roll {
 	return r
 }
 
-// ticket returns the place of that ticket, which is the last one or a new one.
-func (r *roll) ticket(name ticketName) *ticket {
+// page returns the place of that ticket's page, which is the last one or a new one.
+func (r *roll) page(name ticketName) *page {
 	n := len(r.pages)
 	if n == 0 || r.pages[n-1].member != name.member || r.pages[n-1].lease != name.lease {
 		r.pages = append(r.pages, page{member: name.member, lease: name.lease})
 		n++
 	}
-	p := &r.pages[n-1]
+	return &r.pages[n-1]
+}
+
+// ticket returns the place of that ticket, which is the last one or a new one.
+func (r *roll) ticket(name ticketName) *ticket {
+	p := r.page(name)
 	if k := len(p.tickets); k > 0 && p.tickets[k-1].ticketName == name {
 		return &p.tickets[k-1]
 	}
@@ -129,10 +146,13 @@ func (r *roll) ticket(name ticketName) *ticket {
 	return &p.tickets[len(p.tickets)-1]
 }
 
-// all returns every ticket that keep accepts.
+// all returns every ticket that counts and that keep accepts.
 func (r roll) all(keep func(ticket) bool) []ticket {
 	var found []ticket
 	for _, p := range r.pages {
+		if !p.counts {
+			continue
+		}
 		for _, t := range p.tickets {
 			if keep(t) {
 				found = append(found, t)
@@ -142,12 +162,18 @@ func (r roll) all(keep func(ticket) bool) []ticket {
 	return found
 }
 
-// of returns the tickets of one lease that keep accepts.
+// of returns the tickets of one lease that keep accepts, whether they count or
+// not: they are its process's own business.
 func (r roll) of(lease LeaseID, keep func(ticket) bool) []ticket {
-	if lease == 0 {
-		return nil
+	var found []ticket
+	for _, p := range r.pages {
+		for _, t := range p.tickets {
+			if lease != 0 && p.lease == lease && keep(t) {
+				found = append(found, t)
+			}
+		}
 	}
-	return r.all(func(t ticket) bool { return t.lease == lease && keep(t) })
+	return found
 }
 
 func first(tickets []ticket, is func(ticket) bool) (ticket, bool) {

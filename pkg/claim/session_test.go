@@ -24,7 +24,7 @@ func open(t *testing.T, dir, machine, boot string) *claim.Session {
 // resumes reports that a book with that session has a ticket without enrolling.
 func resumes(t *testing.T, kv *etcdtest.KV, s *claim.Session) bool {
 	t.Helper()
-	claims, err := claim.New(kv, kv, options(), claim.Identity{}, s).Read(t.Context())
+	claims, err := claim.New(kv, kv, options(), claim.Identity{}, s).Read(t.Context(), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package claim
 import (
 	"context"
 	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 // LeaseID is etcd's id of a lease; 0 is none.
@@ -22,6 +24,8 @@ type KeyValue struct {
 type Listing struct {
 	Revision int64
 	Keys     []KeyValue
+	Term     uint64           // raft term in the response's header
+	Member   cluster.MemberID // that served it
 }
 
 // Txn is one transaction as data: if every condition holds, then the deletions
@@ -42,7 +46,7 @@ type Txn struct {
 // implementations: real etcd (NewEtcdStore) and the in-memory model in
 // package etcdtest.
 type Store interface {
-	// Read is linearizable.
+	// Read is linearizable. The local member is asked first.
 	Read(ctx context.Context, prefix string) (Listing, error)
 	// Commit reports whether the conditions held. An error that wraps
 	// ErrRefused, or ErrLeaseGone for a put on a lease that does not exist,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -14,18 +15,18 @@ import (
 // Survey is everything below the prefix, for people.
 type Survey struct {
 	Books   []SurveyedBook
+	Ignored []string // keys in the form of tickets that are not on the lease in their name: copies, which count for nothing
 	Foreign []string // keys that are no tickets, in order
 }
 
 // SurveyedBook is the tickets of one lease for one member.
 type SurveyedBook struct {
-	Member   cluster.MemberID
-	Lease    LeaseID
-	Owner    Identity // as the tickets say; empty: they can't be read
-	Whole    int
-	Busy     int
-	Future   int // tickets with a value of a later version
-	Unleased int // tickets with a key on no lease, which never end by themselves
+	Member cluster.MemberID
+	Lease  LeaseID
+	Owner  Identity // as the tickets say; empty: they can't be read
+	Whole  int
+	Busy   int
+	Future int // tickets with a value of a later version
 }
 
 // Survey reads what lies below the prefix of these options. It uses no lease
@@ -37,9 +38,12 @@ func (o Options) Survey(ctx context.Context, store Store) (Survey, error) {
 	}
 	l := layoutOf(o)
 	var s Survey
-	future, unleased := map[ticketName]bool{}, map[ticketName]bool{}
+	future := map[ticketName]bool{}
 	for _, kv := range listing.Keys {
 		name, half, ok := l.parse(kv.Key)
+		if strings.HasPrefix(kv.Key, hostPrefix(o.Prefix)) {
+			continue
+		}
 		if !ok {
 			s.Foreign = append(s.Foreign, kv.Key)
 			continue
@@ -47,21 +51,20 @@ func (o Options) Survey(ctx context.Context, store Store) (Survey, error) {
 		if half == "end" && laterVersion(kv.Value) {
 			future[name] = true
 		}
-		if kv.Lease == 0 {
-			unleased[name] = true
-		}
 	}
-	for _, p := range l.read(listing).pages {
+	r := l.read(listing, nil)
+	s.Ignored = r.ignored
+	for _, p := range r.pages {
 		b := SurveyedBook{Member: p.member, Lease: p.lease}
 		for _, t := range p.tickets {
-			b.count(t, future[t.ticketName], unleased[t.ticketName])
+			b.count(t, future[t.ticketName])
 		}
 		s.Books = append(s.Books, b)
 	}
 	return s, nil
 }
 
-func (b *SurveyedBook) count(t ticket, future, unleased bool) {
+func (b *SurveyedBook) count(t ticket, future bool) {
 	switch {
 	case t.whole():
 		b.Whole++
@@ -70,9 +73,6 @@ func (b *SurveyedBook) count(t ticket, future, unleased bool) {
 	}
 	if future {
 		b.Future++
-	}
-	if unleased {
-		b.Unleased++
 	}
 	if t.owner.V != 0 {
 		b.Owner = Identity{Host: t.owner.Host, Process: t.owner.Process, Version: t.owner.Version}

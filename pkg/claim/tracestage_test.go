@@ -290,7 +290,7 @@ func (s *stage) idle(p *player) {
 	case 0:
 		s.begin(p, "enrol", func() (*claim.Held, error) { return nil, p.book.Enrol(p.ctx, cluster.MemberID(p.number)) })
 	case 1, 2:
-		s.begin(p, "take", func() (*claim.Held, error) { return p.book.Take(p.ctx) })
+		s.begin(p, "take", func() (*claim.Held, error) { return p.book.Take(p.ctx, nil) })
 	case 3:
 		if p.work == "" || s.fault.hasty { // what may have been begun is settled
 			s.begin(p, "release", func() (*claim.Held, error) { return nil, p.book.ReleaseDoubtful(p.ctx) })

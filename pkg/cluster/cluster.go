@@ -65,9 +65,11 @@ type QuotaSource int
 
 // Where a quota may come from, in falling order of trust.
 const (
-	QuotaAssumed    QuotaSource = iota // etcd's default: nobody said anything else
+	QuotaAssumed    QuotaSource = iota // etcd's default: there is no other source
+	QuotaLocal                         // the learnt quota of the local member: the members of a cluster rarely differ
 	QuotaConfigured                    // quota-backend-bytes in our configuration
-	QuotaLearnt                        // the member itself said it
+	QuotaPublished                     // its own watchdog has published it
+	QuotaLearnt                        // the member itself reports it
 )
 
 // String returns the word that the reports use.
@@ -75,8 +77,12 @@ func (s QuotaSource) String() string {
 	switch s {
 	case QuotaLearnt:
 		return "learnt"
+	case QuotaPublished:
+		return "published"
 	case QuotaConfigured:
 		return "configured"
+	case QuotaLocal:
+		return "local"
 	default:
 		return "assumed"
 	}
@@ -102,8 +108,8 @@ func (q Quota) Conflict() bool {
 // Unlimited reports that the member has no quota at all.
 func (q Quota) Unlimited() bool { return q.Bytes < 0 }
 
-// Trusted reports that the quota was learnt or configured. An assumed quota
-// may be wrong in either direction.
+// Trusted reports that the quota is more than an assumption, which may be wrong
+// in either direction.
 func (q Quota) Trusted() bool { return q.Source != QuotaAssumed }
 
 // Contact says what came of asking a member for its status.
@@ -122,9 +128,12 @@ type Member struct {
 	ID         MemberID
 	Name       string // empty until the member has started once
 	ClientURLs []string
+	PeerURLs   []string
 	Learner    bool
 	Contact    Contact
-	Problem    string // why Contact is not Answered, one clause for people; else empty
+	Problem    string        // why Contact is not Answered, one clause for people; else empty
+	Took       time.Duration // how long its answer took
+	Blocked    bool          // it does not answer Status but a serializable MemberList, which needs no backend: a defragmentation may be running
 
 	Version      string
 	SizeBytes    int64 // the database file, what etcd compares with the quota
@@ -156,15 +165,40 @@ func share(n int64, q Quota) float64 {
 	return float64(n) / float64(q.Bytes)
 }
 
-// Claims is what the last read of the claim's prefix in etcd showed.
+// Claims is what the last read of our prefix in etcd showed.
 type Claims struct {
-	Known        bool       // false: not read in this look; nothing below is meant then
-	Watched      []MemberID // members somebody holds a book for, sorted
-	Enrolled     bool       // this process has a usable ticket
+	Known        bool       // false: not read in this observation; nothing below is meant then
+	Watched      []MemberID // voters that a watchdog holds tickets for, sorted
+	Enrolled     bool       // this process has a whole ticket on a lease that lives
+	UsableAt     time.Time  // when its tickets may be taken; zero: they may
+	Tickets      int        // how many whole ones it has
 	Own          []MemberID // members that the tickets of this process are for, sorted: one, but for a host that has got another member
 	Holder       string     // who holds the claim, in words; empty: the claim is free
 	HolderMember MemberID   // the member whose book the busy ticket is of
 	InDoubt      bool       // a busy ticket of this process's own lease that it does not remember taking
+	Term         uint64     // the raft term in the header of the read; 0: the local member did not serve it
+	Ignored      []string   // keys in the form of tickets that are none: without their lease, or of no voter; sorted
+	Hosts        []Host     // what the watchdogs tell each other, sorted by member
+}
+
+// Host is what one watchdog tells the others: a hint, which never makes anything
+// less safe.
+type Host struct {
+	Member      MemberID
+	QuotaBytes  int64     // as it learnt it; 0: it did not
+	RoomBytes   int64     // free on the disk of its member; 0: not known
+	PausedUntil time.Time // zero: it is not paused
+	PauseReason string
+	Version     string // of the watchdog
+}
+
+// Host returns what the watchdog of a member has published.
+func (c Claims) Host(id MemberID) (Host, bool) {
+	i := slices.IndexFunc(c.Hosts, func(h Host) bool { return h.Member == id })
+	if i < 0 {
+		return Host{}, false
+	}
+	return c.Hosts[i], true
 }
 
 // Disk is the file system that the local member's data directory is on.
@@ -188,14 +222,18 @@ func (p Pause) Holds(now time.Time) bool { return now.Before(p.Until) }
 
 // View is one look at the whole cluster.
 type View struct {
-	At        time.Time
-	ClusterID uint64   // 0 until some member has answered
-	Local     MemberID // the member behind the configured endpoint; 0 until it has answered once
-	Members   []Member // sorted by id
-	Alarms    []Alarm  // sorted by member, then kind; what the members that answered say
+	At        time.Time // when it began
+	Ended     time.Time // when its last answer was there, that of the read of our prefix included
+	ClusterID uint64    // 0 until some member has answered
+	Local     MemberID  // the member behind the configured endpoint; 0 until it has answered once
+	Members   []Member  // sorted by id
+	Alarms    []Alarm   // sorted by member, then kind; what the members that answered say
 	Claims    Claims
 	Disk      Disk   // of the local member
 	Pause     Pause  // of this host's watchdog
+	Beside    bool   // this process runs on the host of the local member, and is the only one there that works without tickets
+	NotBeside string // why not, one clause for people
+	Followed  bool   // not, because another process on this host is
 	Problem   string // why there is no member list at all; else empty
 }
 
@@ -204,10 +242,13 @@ func (v View) Clone() View {
 	v.Members = slices.Clone(v.Members)
 	for i := range v.Members {
 		v.Members[i].ClientURLs = slices.Clone(v.Members[i].ClientURLs)
+		v.Members[i].PeerURLs = slices.Clone(v.Members[i].PeerURLs)
 	}
 	v.Alarms = slices.Clone(v.Alarms)
 	v.Claims.Watched = slices.Clone(v.Claims.Watched)
 	v.Claims.Own = slices.Clone(v.Claims.Own)
+	v.Claims.Ignored = slices.Clone(v.Claims.Ignored)
+	v.Claims.Hosts = slices.Clone(v.Claims.Hosts)
 	v.Disk.StaleFiles = slices.Clone(v.Disk.StaleFiles)
 	return v
 }
@@ -226,27 +267,24 @@ func (v View) Voters() []Member {
 	return slices.DeleteFunc(slices.Clone(v.Members), func(m Member) bool { return m.Learner })
 }
 
-// Leader returns the member that more than half of the voters, all of one
-// term, name as their leader; 0 if there is none. It is also the test for a
-// quorum: a cluster is quorate as long as this is not 0.
+// Leader returns the member that more than half of the voters name as their
+// leader; 0 if there is none. It is also the test for a quorum: a cluster is
+// quorate as long as this is not 0. The terms of these answers are not compared:
+// a Status tells that of the last applied entry, which is 0 after a restart.
 func (v View) Leader() MemberID {
-	type vote struct {
-		leader MemberID
-		term   uint64
-	}
-	voters, votes := 0, map[vote]int{}
+	voters, votes := 0, map[MemberID]int{}
 	for _, m := range v.Members {
 		if m.Learner {
 			continue
 		}
 		voters++
 		if m.Contact == Answered && m.Leader != 0 {
-			votes[vote{m.Leader, m.RaftTerm}]++
+			votes[m.Leader]++
 		}
 	}
-	for of, n := range votes {
+	for leader, n := range votes {
 		if n > voters/2 {
-			return of.leader
+			return leader
 		}
 	}
 	return 0

@@ -57,7 +57,7 @@ maintenance:
   adopt-after: 17m
 claim:
   prefix: /ops/etcd-watchdog
-  ttl: 19s
+  ttl: 37s
   tickets: 23
 log:
   level: warning
@@ -104,8 +104,10 @@ func everythingElseParsed(t *testing.T) Config {
 			PollInterval:     7 * time.Second,
 			MinPollInterval:  250 * time.Millisecond,
 			AssumedSpeed:     policy.DefaultLimits().AssumedSpeed,
+			SendWithin:       policy.DefaultLimits().SendWithin,
+			DeliveryBound:    policy.DefaultLimits().DeliveryBound,
 		},
-		Claim: claim.Options{Prefix: "/ops/etcd-watchdog", TTL: 19 * time.Second, Tickets: 23},
+		Claim: claim.Options{Prefix: "/ops/etcd-watchdog", TTL: 37 * time.Second, Tickets: 23},
 		Log:   Log{Level: "warning", Format: "json"},
 	}
 }
@@ -128,8 +130,9 @@ func TestEveryKeyReachesItsField(t *testing.T) {
 // A field that no key sets stays what it is for ever, but for these.
 func TestEveryFieldHasAKey(t *testing.T) {
 	without := map[string]bool{
-		"Limits.AssumedSpeed": true,
-		"Etcd.Password":       true, "Limits.Only": true, "Limits.Immediate": true, // for a person's command line
+		"Limits.AssumedSpeed": true, "Limits.SendWithin": true, "Limits.DeliveryBound": true, "Claim.Settle": true,
+		"Limits.TakeAtOnce": true, "Limits.Alone": true, // of heal
+		"Etcd.Password": true, "Limits.Only": true, "Limits.Immediate": true, // for a person's command line
 	}
 	set, defaults := reflect.ValueOf(everythingElseParsed(t)), reflect.ValueOf(Default())
 	for i := range set.NumField() {
@@ -156,7 +159,7 @@ func TestValuesThatAreFine(t *testing.T) {
 		"maintenance: {cooldown: 168h, stall-budget: 0s, windows: []}",
 		"maintenance: {windows: ['Mon,Wed-Fri 00:00-24:00 Local']}",
 		"thresholds: {compact-at: 60.0%, defragment-at: 60.1%}",
-		"claim: {tickets: 1, ttl: 15s}",
+		"claim: {tickets: 1, ttl: 30s}",
 		"log:\n  level: >-\n    debug\n",
 		"log:\r\n  level: debug\r\n",
 	} {

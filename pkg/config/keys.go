@@ -47,7 +47,7 @@ var keys = []key{
 	at("maintenance.adopt-after", func(c *Config) *time.Duration { return &c.Limits.AdoptAfter }, between(time.Second, 24*time.Hour)),
 
 	at("claim.prefix", func(c *Config) *string { return &c.Claim.Prefix }, prefix),
-	at("claim.ttl", func(c *Config) *time.Duration { return &c.Claim.TTL }, wholeSeconds(between(12*time.Second, time.Hour))),
+	at("claim.ttl", func(c *Config) *time.Duration { return &c.Claim.TTL }, wholeSeconds(between(30*time.Second, time.Hour))),
 	at("claim.tickets", func(c *Config) *int { return &c.Claim.Tickets }, count(1, 60)),
 
 	at("log.level", func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "notice", "warning", "err")),

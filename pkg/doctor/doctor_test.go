@@ -153,7 +153,7 @@ var cases = []struct {
 	}, "quota", doctor.OK, "the quota of member a (1) is 8"},
 
 	{"no known fault", func(*doctor.Facts) {}, "versions", doctor.OK, "etcd 3.6.16"},
-	{"grave fault", member(1, func(m *cluster.Member) { m.Version = "3.5.4" }), "versions", doctor.Warning, "mended in 3.5.6"},
+	{"grave fault", member(1, func(m *cluster.Member) { m.Version = "3.5.4" }), "versions", doctor.Warning, "fixed in 3.5.6"},
 	{"lesser fault", member(1, func(m *cluster.Member) { m.Version = "3.6.4" }), "versions", doctor.Warning, "3.6.5"},
 	{"mixed", member(1, func(m *cluster.Member) { m.Version = "3.5.35" }), "versions", doctor.Warning, "different versions: 3.5.35, 3.6.16"},
 	{"mixed patches", member(1, func(m *cluster.Member) { m.Version = "3.6.15" }), "versions", doctor.OK, "3.6.15, 3.6.16"},
@@ -231,7 +231,7 @@ var cases = []struct {
 	{"at work", book(func(b *doctor.Book) { b.Busy, b.RenewedSeconds = 1, 4 }), "tickets", doctor.OK, "hb (process 5, version 1.0), the watchdog of member 2 holds the claim, or left it in doubt; its lease was renewed 4 seconds ago"},
 	{"not legible", book(func(b *doctor.Book) { b.Host, b.Busy = "", 1 }), "tickets", doctor.OK, "the watchdog of member 2 holds the claim"},
 	{"of the future", book(func(b *doctor.Book) { b.Future = 16 }), "tickets", doctor.Warning, "16 tickets of member 2"},
-	{"on no lease", book(func(b *doctor.Book) { b.Unleased = 1 }), "tickets", doctor.Warning, "1 ticket of member 2 on no lease"},
+	{"copies of tickets", func(f *doctor.Facts) { f.Tickets.Ignored = []string{"/etcd-watchdog/claim/2/9/00/end"} }, "tickets", doctor.Warning, "1 key that is no ticket any more"},
 	{"another TTL", book(func(b *doctor.Book) { b.GrantedTTL = 30 * time.Second }), "tickets", doctor.Warning, "lasts 30s, claim.ttl is 1m0s"},
 	{"garbage", func(f *doctor.Facts) { f.Tickets.Foreign = []string{"/etcd-watchdog/x", "y"} }, "tickets", doctor.Warning, "2 keys below /etcd-watchdog that no watchdog writes: /etcd-watchdog/x"},
 	{"two versions", book(func(b *doctor.Book) { b.Version = "1.1" }), "tickets", doctor.OK, "1.0, 1.1"},

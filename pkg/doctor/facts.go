@@ -136,7 +136,8 @@ type Tickets struct {
 	Problem string
 	Prefix  string
 	Books   []Book
-	Foreign []string // keys that are no tickets
+	Ignored []string // keys in the form of tickets that are on no lease, or on another one
+	Foreign []string // other keys
 }
 
 // Book is the tickets of one process for one member.
@@ -148,7 +149,6 @@ type Book struct {
 	Whole          int
 	Busy           int
 	Future         int           // of a form that this version does not know
-	Unleased       int           // on no lease, so that they never end
 	GrantedTTL     time.Duration // of its lease; 0: not known
 	RenewedSeconds int64         // since the lease was last renewed
 }

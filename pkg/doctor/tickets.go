@@ -22,6 +22,13 @@ func checkTickets(f Facts) []Finding {
 		all = append(all, ofBook(f, b)...)
 	}
 	all = append(all, ofBooks(f)...)
+	if n := len(t.Ignored); n > 0 {
+		are := "is no ticket any more"
+		if n > 1 {
+			are = "are no tickets any more"
+		}
+		all = append(all, warning(fmt.Sprintf("%s that %s: %s", counted(n, "key"), are, t.Ignored[0]), "they are copies, as mirroring or a restore leaves them, without the lease that their name says; no watchdog counts them, and they never end by themselves", "etcdctl del "+t.Ignored[0]+", and the others like it"))
+	}
 	if n := len(t.Foreign); n > 0 {
 		all = append(all, warning(fmt.Sprintf("%s below %s that no watchdog writes: %s", counted(n, "key"), t.Prefix, t.Foreign[0]), "the watchdogs never touch them, and read them each time", "find out who writes there; claim.prefix has to be the watchdogs' alone"))
 	}
@@ -44,9 +51,6 @@ func ofBook(f Facts, b Book) []Finding {
 	}
 	if b.Future > 0 {
 		all = append(all, warning(fmt.Sprintf("%s of member %s are of a form that this version does not know", counted(b.Future, "ticket"), b.Member), "they count all the same; their host runs another version of etcd-watchdog", "run the same version on every host").of(b.Member))
-	}
-	if b.Unleased > 0 {
-		all = append(all, warning(fmt.Sprintf("%s of member %s on no lease", counted(b.Unleased, "ticket"), b.Member), "they never end by themselves: a busy one among them keeps everybody from working for ever", fmt.Sprintf("when no watchdog works: etcdctl del --prefix %s/claim/%s/", f.Tickets.Prefix, b.Member)).of(b.Member))
 	}
 	if b.GrantedTTL > 0 && b.GrantedTTL != f.Configuration.TTL {
 		all = append(all, warning(fmt.Sprintf("the lease of %s lasts %s, claim.ttl is %s here", holder(b), b.GrantedTTL, f.Configuration.TTL), "each host keeps to its own; a dead holder of a long one is waited for as long", "set claim.ttl to the same on every host, and restart the watchdogs").of(b.Member))

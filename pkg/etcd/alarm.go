@@ -39,8 +39,8 @@ func parseAlarm(entry string) (a cluster.Alarm, isAlarm bool, err error) {
 			return cluster.Alarm{}, true, fmt.Errorf("alarm %q: unknown field %q", entry, field)
 		}
 	}
-	if a.Member == 0 || kind == "" {
-		return cluster.Alarm{}, true, fmt.Errorf("alarm %q: no member id, or no kind", entry)
+	if kind == "" { // without a member id it was raised for none, as anybody may
+		return cluster.Alarm{}, true, fmt.Errorf("alarm %q: no kind", entry)
 	}
 	a.Kind = alarmKind(kind)
 	return a, true, nil

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,11 @@ import (
 const DeliveryBound = 10 * time.Second
 
 const (
-	keepAliveTime    = 10 * time.Second // gRPC takes no less
+	// Between two pings on a connection on which an answer is waited for. gRPC
+	// takes no less. A server that allows fewer ends the connection; then the time
+	// is doubled for its URL. It is the time-out that DeliveryBound stands on.
+	keepAliveTime    = 10 * time.Second
+	keepAliveMost    = 5 * time.Minute
 	keepAliveTimeout = 8 * time.Second
 
 	// A member that was down is found again within this time of its return.
@@ -94,7 +99,7 @@ func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            []string{u},
 		DialTimeout:          c.opts.DialTimeout,
-		DialKeepAliveTime:    keepAliveTime,
+		DialKeepAliveTime:    c.pings.of(u),
 		DialKeepAliveTimeout: keepAliveTimeout,
 		TLS:                  c.tls,
 		Logger:               zap.NewNop(),
@@ -117,6 +122,35 @@ func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 		return nil, fmt.Errorf("client for %s: %w", u, err)
 	}
 	return client, nil
+}
+
+// tooManyPings is what a server says that was started with a larger
+// --grpc-keepalive-min-time than the time between our pings.
+const tooManyPings = "too_many_pings"
+
+// pings is the time between two pings by URL, where it is not keepAliveTime.
+type pings struct {
+	mu    sync.Mutex
+	every map[string]time.Duration
+}
+
+func (p *pings) of(u string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(keepAliveTime, p.every[u])
+}
+
+// note makes them rarer where they have ended a connection.
+func (p *pings) note(u string, err error) {
+	if err == nil || !strings.Contains(err.Error(), tooManyPings) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.every == nil {
+		p.every = map[string]time.Duration{}
+	}
+	p.every[u] = min(2*max(keepAliveTime, p.every[u]), keepAliveMost)
 }
 
 // parseURL takes the URLs that etcd listens on for clients over TCP.

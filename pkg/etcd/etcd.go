@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -23,19 +25,32 @@ type Cluster struct {
 	login      *login
 	http       *http.Client
 
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
 	mu     sync.Mutex
 	closed bool
-	conns  map[string]*conn // by URL
-	known  known
-	past   map[cluster.MemberID]*remembered
+	conns  map[string]*conn     // by URL
+	asked  map[string]*question // by URL: the last one
+
+	pings pings
+	known known
+	past  map[cluster.MemberID]*remembered
 }
 
 // known is what earlier looks found out about the cluster as a whole.
 type known struct {
 	cluster uint64           // its id; 0: the local member has never answered
 	local   cluster.MemberID // who last answered at the endpoint
-	strayed bool             // the endpoint last answered for another cluster
+	strayed stray            // what last answered at the endpoint, if it is not the local member
 	members []cluster.Member // the last member list, sorted by id, without what a look fills in
+}
+
+// stray is another member or cluster than the known one, at the endpoint.
+type stray struct {
+	cluster uint64 // 0: none
+	member  cluster.MemberID
+	since   time.Time
 }
 
 func (k known) member(id cluster.MemberID) (cluster.Member, bool) {
@@ -69,7 +84,11 @@ func New(opts Options) (*Cluster, error) {
 	if _, err := readPassword(opts); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
+		ctx:        ctx,
+		cancel:     cancel,
+		asked:      map[string]*question{},
 		opts:       opts,
 		metricsURL: metrics,
 		tls:        conf,
@@ -84,6 +103,7 @@ func New(opts Options) (*Cluster, error) {
 func (c *Cluster) Close() error {
 	c.mu.Lock()
 	c.closed = true
+	c.cancel()
 	conns := c.conns
 	c.conns = nil
 	c.mu.Unlock()
@@ -109,7 +129,7 @@ func closeAll(conns []*conn) error {
 func (c *Cluster) Clients() []*clientv3.Client {
 	known, past := c.recall()
 	var urls []string
-	if !known.strayed {
+	if known.strayed.cluster == 0 {
 		urls = append(urls, c.opts.Endpoint)
 	}
 	for _, m := range known.members {
@@ -206,6 +226,7 @@ func (c *Cluster) unused(k known) []*conn {
 		if !used[u] {
 			gone = append(gone, k)
 			delete(c.conns, u)
+			delete(c.asked, u)
 		}
 	}
 	return gone

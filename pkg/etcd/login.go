@@ -71,7 +71,27 @@ func (l *login) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 	if err != nil {
 		return nil, err
 	}
-	return open(withToken(ctx, token), desc, cc, method, opts...)
+	s, err := open(withToken(ctx, token), desc, cc, method, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &signedStream{s, l, token}, nil
+}
+
+// signedStream is a stream that was opened with a token. That the server does not
+// take it any more shows in its answers, and the next stream signs in again.
+type signedStream struct {
+	grpc.ClientStream
+	login *login
+	token string
+}
+
+func (s *signedStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if refusedToken(err) {
+		s.login.drop(s.token)
+	}
+	return err
 }
 
 // get returns the token, signing in if there is none. Several requests may sign

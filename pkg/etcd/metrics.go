@@ -23,6 +23,12 @@ const (
 	metricProcessStart  = "process_start_time_seconds"
 )
 
+// metricMember is the sample with which a member says in its metrics who it is:
+// behind a balancer another one may answer there.
+func metricMember(id cluster.MemberID) string {
+	return fmt.Sprintf("etcd_server_id{server_id=%q}", id)
+}
+
 // maxMetricsBytes is far above what etcd's metrics ever take, which is some
 // hundred KiB.
 const maxMetricsBytes = 8 << 20
@@ -68,9 +74,22 @@ func (c *Cluster) metricsOf(k known, id cluster.MemberID, u string) string {
 	return strings.TrimSuffix(u, "/") + "/metrics"
 }
 
-// scrape reads the named samples, which have no labels. Those that are not
-// there are missing from the result.
-func (c *Cluster) scrape(ctx context.Context, u string, names ...string) (map[string]float64, error) {
+// scrape reads the named samples of a member, which have no labels. Those that are
+// not there are missing from the result. Metrics of another member are an error.
+func (c *Cluster) scrape(ctx context.Context, id cluster.MemberID, u string, names ...string) (map[string]float64, error) {
+	own := metricMember(id)
+	samples, err := c.samples(ctx, u, append(slices.Clone(names), own)...)
+	if err != nil {
+		return nil, err
+	}
+	if samples[own] != 1 {
+		return nil, fmt.Errorf("read metrics: %s does not answer for member %s", u, id)
+	}
+	delete(samples, own)
+	return samples, nil
+}
+
+func (c *Cluster) samples(ctx context.Context, u string, names ...string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
@@ -141,8 +160,7 @@ func skipLine(lines *bufio.Reader) error {
 }
 
 // Evidence reads what the metrics of a member tell about its defragmentations.
-// They are served while one runs. They carry no member id, so they are read
-// only where that member last answered as itself.
+// They are served while one runs.
 func (c *Cluster) Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence {
 	known, past := c.recall()
 	was := past[id].was
@@ -150,7 +168,7 @@ func (c *Cluster) Evidence(ctx context.Context, id cluster.MemberID) cluster.Evi
 		return cluster.Evidence{}
 	}
 	names := []string{metricDefragments, metricDefragmenting, metricProcessStart}
-	samples, err := c.scrape(ctx, c.metricsOf(known, id, was), names...)
+	samples, err := c.scrape(ctx, id, c.metricsOf(known, id, was), names...)
 	if err != nil || len(samples) < len(names) {
 		return cluster.Evidence{}
 	}

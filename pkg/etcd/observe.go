@@ -18,6 +18,7 @@ import (
 type look struct {
 	c     *Cluster
 	now   time.Time
+	began time.Time // by the clock that answers are waited for
 	known known
 	past  map[cluster.MemberID]remembered
 
@@ -29,9 +30,11 @@ type look struct {
 
 // answer is what came of asking for a status at one URL.
 type answer struct {
-	url    string
-	status *pb.StatusResponse // nil: there was none, and err says why
-	err    error
+	url     string
+	status  *pb.StatusResponse // nil: there was none, and err says why
+	err     error
+	took    time.Duration
+	blocked bool // no status, but a member list: a defragmentation may be running
 }
 
 func (a answer) member() cluster.MemberID {
@@ -48,13 +51,15 @@ type sighting struct {
 	quota  quotaMemory
 }
 
-// Observe looks at every member, each with a patience of its own, all at the
-// same time; now is the time that the view carries. It never fails as a whole:
-// a member that does not answer is a fact of the view. Without an answer the
+// Observe looks at every member, all at the same time; now is the time that the
+// view carries. It is a set of answers with their own times: it waits for members
+// that answered the last time, and hardly for others, whose late answers are known
+// to the next one. It never fails as a whole: a member that does not answer is a
+// fact of the view. Without an answer the
 // member list is the last one that was had; only if there never was one, the
 // view is empty and its Problem says why.
 func (c *Cluster) Observe(ctx context.Context, now time.Time) cluster.View {
-	l := &look{c: c, now: now, others: map[cluster.MemberID]answer{}}
+	l := &look{c: c, now: now, began: time.Now(), others: map[cluster.MemberID]answer{}}
 	l.known, l.past = c.recall()
 	l.askAll(ctx)
 	l.identify()
@@ -65,6 +70,7 @@ func (c *Cluster) Observe(ctx context.Context, now time.Time) cluster.View {
 	l.askNew(ctx)
 	seen := l.sightings(ctx)
 	view := cluster.View{At: now, ClusterID: l.known.cluster, Local: l.known.local, Alarms: l.alarms(ctx, seen)}
+	view.Ended = now.Add(time.Since(l.began))
 	for _, s := range seen {
 		view.Members = append(view.Members, s.member)
 	}
@@ -76,27 +82,44 @@ func (c *Cluster) Observe(ctx context.Context, now time.Time) cluster.View {
 // members that are known from the last look for their status, all in parallel.
 func (l *look) askAll(ctx context.Context) {
 	var wg sync.WaitGroup
-	wg.Go(func() { l.local = l.c.ask(ctx, l.c.opts.Endpoint) })
-	wg.Go(func() { l.list, l.listErr = l.c.memberList(ctx, l.c.opts.Endpoint) })
+	local, patience := l.c.ask(l.c.opts.Endpoint)
+	wg.Go(func() { l.local = local.answer(ctx, patience) })
+	wg.Go(func() { l.list, l.listErr = l.c.memberList(ctx, l.c.opts.Endpoint, patience) })
 	l.askMembers(ctx, slices.DeleteFunc(slices.Clone(l.known.members), func(m cluster.Member) bool {
 		return m.ID == l.known.local
 	}))
 	wg.Wait()
 }
 
-// identify finds out who is behind the endpoint. The cluster that answers there
-// first is the cluster; if another one does later, the endpoint has strayed.
+// followAfter is how long another member or cluster has to answer at the endpoint
+// before it is taken for the one to watch.
+const followAfter = time.Minute
+
+// identify finds out which member is behind the endpoint. The first one that
+// answers there is the local member. If another one does later, as behind a
+// balancer or where the cluster was built again, the endpoint has strayed, unless
+// the local member has left the cluster; once the other one has answered steadily
+// for a minute, it is followed.
 func (l *look) identify() {
 	h := l.local.status.GetHeader()
 	if h == nil {
 		h = l.list.GetHeader()
 	}
+	if h == nil {
+		return
+	}
+	k, id := &l.known, cluster.MemberID(h.MemberId)
+	now := stray{cluster: h.ClusterId, member: id, since: l.now}
+	_, listed := k.member(k.local)
+	left := k.cluster == h.ClusterId && (!listed || l.list != nil && !slices.ContainsFunc(l.list.Members, func(m *pb.Member) bool { return m.ID == uint64(k.local) }))
 	switch {
-	case h == nil:
-	case l.known.cluster == 0 || l.known.cluster == h.ClusterId:
-		l.known.cluster, l.known.local, l.known.strayed = h.ClusterId, cluster.MemberID(h.MemberId), false
-	default:
-		l.known.strayed = true
+	case k.cluster == 0, k.cluster == h.ClusterId && k.local == id, left:
+		k.cluster, k.local, k.strayed = h.ClusterId, id, stray{}
+	case k.strayed.cluster != now.cluster || k.strayed.member != now.member:
+		k.strayed = now
+	case l.now.Sub(k.strayed.since) >= followAfter:
+		*k = known{cluster: h.ClusterId, local: id}
+		l.past, l.others = map[cluster.MemberID]remembered{}, map[cluster.MemberID]answer{}
 	}
 }
 
@@ -111,7 +134,7 @@ func (l *look) updateMembers(ctx context.Context) {
 		if contact, _ := l.c.judge(l.known, m.ID, a); contact != cluster.Answered {
 			continue
 		}
-		if list, err := l.c.memberList(ctx, a.url); err == nil && l.takeList(list) {
+		if list, err := l.c.memberList(ctx, a.url, l.c.opts.RequestTimeout); err == nil && l.takeList(list) {
 			return
 		}
 	}
@@ -127,6 +150,7 @@ func (l *look) takeList(list *pb.MemberListResponse) bool {
 			ID:         cluster.MemberID(m.ID),
 			Name:       m.Name,
 			ClientURLs: slices.Clone(m.ClientURLs),
+			PeerURLs:   slices.Clone(m.PeerURLs),
 			Learner:    m.IsLearner,
 		})
 	}
@@ -157,14 +181,23 @@ func (l *look) askMembers(ctx context.Context, members []cluster.Member) {
 	}
 }
 
-// askMember asks one member at all its URLs at once and returns the best
-// answer: its own before another's before none, then in order of the URLs.
+// askMember asks one member at all its URLs at once. The first answer of its own
+// is enough; else it returns the best one: another member's before none, then in
+// order of the URLs.
 func (l *look) askMember(ctx context.Context, m cluster.Member) answer {
 	urls := l.c.urls(l.known, m, l.past[m.ID].was)
 	answers := make([]answer, len(urls))
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	var wg sync.WaitGroup
 	for i, u := range urls {
-		wg.Go(func() { answers[i] = l.c.ask(ctx, u) })
+		q, patience := l.c.ask(u)
+		wg.Go(func() {
+			answers[i] = q.answer(ctx, patience)
+			if contact, _ := l.c.judge(l.known, m.ID, answers[i]); contact == cluster.Answered {
+				enough()
+			}
+		})
 	}
 	wg.Wait()
 	for _, wanted := range []cluster.Contact{cluster.Answered, cluster.Mismatched, cluster.Silent} {
@@ -185,8 +218,11 @@ func (c *Cluster) judge(k known, id cluster.MemberID, a answer) (cluster.Contact
 	case a.status == nil:
 		return cluster.Silent, "it advertises no client URL: set etcd's advertise-client-urls"
 	case a.cluster() != k.cluster && a.url == c.opts.Endpoint:
-		return cluster.Mismatched, fmt.Sprintf("%s is answered by member %s of cluster %x, before it was cluster %x: correct the endpoint, or restart etcd-watchdog if the cluster was built anew",
+		return cluster.Mismatched, fmt.Sprintf("%s is answered by member %s of cluster %x, before it was cluster %x: correct the endpoint; a cluster that was built again there is watched after a minute of steady answers",
 			a.url, a.member(), a.cluster(), k.cluster)
+	case a.member() != id && a.url == c.opts.Endpoint:
+		return cluster.Mismatched, fmt.Sprintf("%s is answered by member %s, before it was member %s, as behind a balancer: set etcd.endpoint to the client URL of the one member on this host",
+			a.url, a.member(), id)
 	case a.cluster() != k.cluster:
 		return cluster.Mismatched, fmt.Sprintf("%s is answered by member %s of another cluster, %x: correct etcd's advertise-client-urls of this member", a.url, a.member(), a.cluster())
 	case a.member() != id:
@@ -218,9 +254,11 @@ func (l *look) sighting(ctx context.Context, m cluster.Member) sighting {
 	}
 	m.Contact, m.Problem = l.c.judge(l.known, m.ID, a)
 	if m.Contact != cluster.Answered {
+		m.Blocked = m.Contact == cluster.Silent && a.blocked
 		return sighting{member: m}
 	}
 	st := a.status
+	m.Took = a.took
 	m.Version = st.Version
 	m.SizeBytes, m.InUseBytes = st.DbSize, st.DbSizeInUse
 	m.Leader, m.RaftTerm = cluster.MemberID(st.Leader), st.RaftTerm
@@ -244,16 +282,6 @@ func (l *look) noList() string {
 	return problem(err, l.c.opts.Endpoint, l.c.opts.RequestTimeout)
 }
 
-// ask asks for the status at one URL.
-func (c *Cluster) ask(ctx context.Context, u string) answer {
-	k, err := c.conn(u)
-	if err != nil {
-		return answer{url: u, err: err}
-	}
-	status, err := c.status(ctx, k.client)
-	return answer{u, status, err}
-}
-
 // status is answered by the member itself, without the others, and not while
 // it is being defragmented.
 func (c *Cluster) status(ctx context.Context, client *clientv3.Client) (*pb.StatusResponse, error) {
@@ -267,13 +295,13 @@ func (c *Cluster) status(ctx context.Context, client *clientv3.Client) (*pb.Stat
 }
 
 // memberList asks one member for the list as that member knows it, which needs
-// no quorum.
-func (c *Cluster) memberList(ctx context.Context, u string) (*pb.MemberListResponse, error) {
+// no quorum and no backend.
+func (c *Cluster) memberList(ctx context.Context, u string, patience time.Duration) (*pb.MemberListResponse, error) {
 	k, err := c.conn(u)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	list, err := pb.NewClusterClient(k.client.ActiveConnection()).MemberList(ctx, &pb.MemberListRequest{Linearizable: false})
 	if err != nil {

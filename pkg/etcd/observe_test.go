@@ -183,7 +183,7 @@ func TestQuota(t *testing.T) {
 func serveMetrics(t *testing.T, quota func() string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := quota(); q != "" && r.URL.Path == "/metrics" {
-			fmt.Fprintf(w, "etcd_server_quota_backend_bytes %s\n", q)
+			fmt.Fprintf(w, "etcd_server_id{server_id=\"a\"} 1\netcd_server_quota_backend_bytes %s\n", q)
 			return
 		}
 		http.NotFound(w, r)

@@ -20,6 +20,7 @@ import (
 type stepError struct {
 	words   string // for people
 	err     error  // as gRPC gave it
+	cause   error  // why the context of the step ended; nil: it did not
 	unknown bool   // it was sent, and nothing proves that it came to nothing
 }
 
@@ -31,10 +32,14 @@ func (e *stepError) Error() string {
 }
 
 func (e *stepError) Unwrap() []error {
-	if e.unknown {
-		return []error{cluster.ErrOutcomeUnknown, e.err}
+	all := []error{e.err}
+	if e.cause != nil {
+		all = append(all, e.cause)
 	}
-	return []error{e.err}
+	if e.unknown {
+		all = append(all, cluster.ErrOutcomeUnknown)
+	}
+	return all
 }
 
 // says reports that the server answered a step with this error of its own.
@@ -45,10 +50,16 @@ func says(err error, own error) bool {
 
 // send makes one call that changes the cluster and tells its outcome: nil, an
 // error if it certainly did not happen or ended in failure, or else one that
-// wraps cluster.ErrOutcomeUnknown. Patience 0 waits as long as ctx lasts.
-func (l *line) send(ctx context.Context, patience time.Duration, call func(context.Context, ...grpc.CallOption) error) error {
+// wraps cluster.ErrOutcomeUnknown. Patience 0 waits as long as ctx lasts. What is
+// asked last of all is whether it may be sent now.
+func (l *line) send(ctx context.Context, patience time.Duration, ready []func() error, call func(context.Context, ...grpc.CallOption) error) error {
 	if ctx.Err() != nil {
-		return &stepError{words: fmt.Sprintf("not begun: %v", context.Cause(ctx)), err: ctx.Err()}
+		return &stepError{words: fmt.Sprintf("not begun: %v", context.Cause(ctx)), err: ctx.Err(), cause: context.Cause(ctx)}
+	}
+	for _, may := range ready {
+		if err := may(); err != nil {
+			return fmt.Errorf("not sent: %w", err)
+		}
 	}
 	bounded, cancel := ctx, context.CancelFunc(func() {})
 	if patience > 0 {
@@ -64,7 +75,7 @@ func (l *line) send(ctx context.Context, patience time.Duration, call func(conte
 	if ctx.Err() != nil {
 		words = fmt.Sprintf("broken off before %s answered: %v", l.url, context.Cause(ctx))
 	}
-	return &stepError{words: words, err: err, unknown: p.Addr != nil && !refused(err)}
+	return &stepError{words: words, err: err, cause: context.Cause(ctx), unknown: p.Addr != nil && !refused(err)}
 }
 
 // refused reports that the error is the server's own word that the request was

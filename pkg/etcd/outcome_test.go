@@ -17,7 +17,7 @@ import (
 func TestWhatNeverLeftIsNoDoubt(t *testing.T) {
 	l := &line{url: "http://127.0.0.1:1"}
 	for _, sent := range []bool{false, true} {
-		err := l.send(t.Context(), 0, func(_ context.Context, opts ...grpc.CallOption) error {
+		err := l.send(t.Context(), 0, nil, func(_ context.Context, opts ...grpc.CallOption) error {
 			if sent {
 				opts[0].(grpc.PeerCallOption).PeerAddr.Addr = address("there")
 			}

@@ -32,6 +32,7 @@ var causes = []struct{ written, means string }{
 	{"certificate is valid for", "the certificate at %s does not name that host: issue it with all names and addresses of the host"},
 	{"certificate is not valid for", "the certificate at %s does not name that host: issue it with all names and addresses of the host"},
 	{"does not look like a TLS handshake", "%s does not speak TLS: use http:// there, or give etcd a certificate"},
+	{tooManyPings, "%s ended the connection because of our keepalive pings: etcd runs with a large --grpc-keepalive-min-time; the pings become rarer now"},
 	{"connection reset", broke},
 	{"broken pipe", broke},
 	{"authentication handshake failed: EOF", "%s ends the TLS handshake: if etcd speaks no TLS there, use http://; else see etcd's log there"},
@@ -47,6 +48,9 @@ var causes = []struct{ written, means string }{
 func problem(err error, u string, patience time.Duration) string {
 	if signIn := (*signInError)(nil); errors.As(err, &signIn) {
 		return signInProblem(signIn, u, patience)
+	}
+	if none := (*silence)(nil); errors.As(err, &none) {
+		return none.Error()
 	}
 	switch plain := rpctypes.Error(err); {
 	case errors.Is(plain, rpctypes.ErrUserEmpty):

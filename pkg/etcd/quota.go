@@ -64,7 +64,7 @@ func (l *look) learnQuota(ctx context.Context, memory quotaMemory, id cluster.Me
 	if memory.known || l.now.Before(memory.again) {
 		return memory
 	}
-	samples, err := l.c.scrape(ctx, l.c.metricsOf(l.known, id, a.url), metricQuota)
+	samples, err := l.c.scrape(ctx, id, l.c.metricsOf(l.known, id, a.url), metricQuota)
 	if bytes, ok := samples[metricQuota]; err == nil && ok {
 		memory.known, memory.bytes = true, int64(bytes)
 		if memory.bytes == 0 {

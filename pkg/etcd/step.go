@@ -20,23 +20,23 @@ import (
 // Any other error says that the step did not happen, or ended in failure.
 //
 // Each step has a connection of its own, closed when Do returns. On it the
-// member first says who it is; a defragmentation then has no deadline but
-// ctx, the other steps have theirs. A member of which the last look did not
-// know is an error.
-func (c *Cluster) Do(ctx context.Context, s cluster.Step) error {
+// member first says who it is, then ready is asked, if there is one, and the
+// request leaves; a defragmentation has no deadline but ctx, the other steps have
+// theirs. A member that the last observation did not know is an error.
+func (c *Cluster) Do(ctx context.Context, s cluster.Step, ready ...func() error) error {
 	if err := check(s); err != nil {
 		return err
 	}
 	var err error
 	switch s.Kind {
 	case cluster.StepCompact:
-		err = c.compact(ctx, s)
+		err = c.compact(ctx, s, ready)
 	case cluster.StepMoveLeader:
-		err = c.moveLeader(ctx, s)
+		err = c.moveLeader(ctx, s, ready)
 	case cluster.StepDefragment:
-		err = c.defragment(ctx, s)
+		err = c.defragment(ctx, s, ready)
 	case cluster.StepDisarm:
-		err = c.disarm(ctx, s)
+		err = c.disarm(ctx, s, ready)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
@@ -49,7 +49,7 @@ func check(s cluster.Step) error {
 	switch {
 	case s.Kind < cluster.StepCompact || s.Kind > cluster.StepDisarm:
 		return fmt.Errorf("%s: no such step", s)
-	case s.Member == 0:
+	case s.Member == 0 && s.Kind != cluster.StepDisarm:
 		return fmt.Errorf("%s: refused: the step names no member", s)
 	case s.Kind == cluster.StepDisarm && s.Alarm != cluster.AlarmNoSpace:
 		return fmt.Errorf("%s: refused: only NOSPACE is ever disarmed", s)
@@ -108,7 +108,7 @@ func (c *Cluster) open(ctx context.Context, k known, id cluster.MemberID, u stri
 	}
 	l := &line{client: client, url: u}
 	l.status, err = c.status(ctx, client)
-	if contact, why := c.judge(k, id, answer{u, l.status, err}); contact != cluster.Answered {
+	if contact, why := c.judge(k, id, answer{url: u, status: l.status, err: err}); contact != cluster.Answered {
 		l.close()
 		return nil, errors.New(why)
 	}
@@ -120,13 +120,13 @@ func (c *Cluster) open(ctx context.Context, k known, id cluster.MemberID, u stri
 	return l, nil
 }
 
-func (c *Cluster) compact(ctx context.Context, s cluster.Step) error {
+func (c *Cluster) compact(ctx context.Context, s cluster.Step, ready []func() error) error {
 	l, err := c.reach(ctx, s.Member)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	err = l.send(ctx, c.opts.CompactTimeout, func(ctx context.Context, opts ...grpc.CallOption) error {
+	err = l.send(ctx, c.opts.CompactTimeout, ready, func(ctx context.Context, opts ...grpc.CallOption) error {
 		_, err := pb.NewKVClient(l.client.ActiveConnection()).Compact(ctx,
 			&pb.CompactionRequest{Revision: s.Revision, Physical: true}, opts...)
 		return err
@@ -139,7 +139,7 @@ func (c *Cluster) compact(ctx context.Context, s cluster.Step) error {
 	return err
 }
 
-func (c *Cluster) moveLeader(ctx context.Context, s cluster.Step) error {
+func (c *Cluster) moveLeader(ctx context.Context, s cluster.Step, ready []func() error) error {
 	l, err := c.reach(ctx, s.Member)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (c *Cluster) moveLeader(ctx context.Context, s cluster.Step) error {
 	default:
 		return fmt.Errorf("member %s does not lead, member %x does", s.Member, l.status.Leader)
 	}
-	err = l.send(ctx, c.opts.RequestTimeout, func(ctx context.Context, opts ...grpc.CallOption) error {
+	err = l.send(ctx, c.opts.RequestTimeout, ready, func(ctx context.Context, opts ...grpc.CallOption) error {
 		_, err := l.maintenance().MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: uint64(s.To)}, opts...)
 		return err
 	})
@@ -164,22 +164,24 @@ func (c *Cluster) moveLeader(ctx context.Context, s cluster.Step) error {
 	return err
 }
 
-func (c *Cluster) defragment(ctx context.Context, s cluster.Step) error {
+func (c *Cluster) defragment(ctx context.Context, s cluster.Step, ready []func() error) error {
 	l, err := c.reach(ctx, s.Member)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	return l.send(ctx, 0, func(ctx context.Context, opts ...grpc.CallOption) error {
+	err = l.send(ctx, 0, ready, func(ctx context.Context, opts ...grpc.CallOption) error {
 		_, err := l.maintenance().Defragment(ctx, &pb.DefragmentRequest{}, opts...)
 		return err
 	})
+	c.pings.note(l.url, err)
+	return err
 }
 
 // disarm sends the request to the local member, or else to the first other one
 // that takes it: any member can propose it, and the one whose alarm it is may
 // have been removed. To the server an alarm that is not listed is no error.
-func (c *Cluster) disarm(ctx context.Context, s cluster.Step) error {
+func (c *Cluster) disarm(ctx context.Context, s cluster.Step, ready []func() error) error {
 	var errs []error
 	for _, id := range c.nearest() {
 		l, err := c.reach(ctx, id)
@@ -190,7 +192,7 @@ func (c *Cluster) disarm(ctx context.Context, s cluster.Step) error {
 			errs = append(errs, err)
 			continue
 		}
-		err = l.send(ctx, c.opts.RequestTimeout, func(ctx context.Context, opts ...grpc.CallOption) error {
+		err = l.send(ctx, c.opts.RequestTimeout, ready, func(ctx context.Context, opts ...grpc.CallOption) error {
 			_, err := l.maintenance().Alarm(ctx, &pb.AlarmRequest{
 				Action:   pb.AlarmRequest_DEACTIVATE,
 				MemberID: uint64(s.Member),

@@ -177,10 +177,10 @@ func TestASuspendedMember(t *testing.T) {
 			t.Fatal(err)
 		}
 		view := observeUntil(t, c, "the member to stand still", func(v cluster.View) bool { return !allAnswer(v) })
-		wantContact(t, view, memberID(real, 1), cluster.Silent, "no answer within 300ms")
+		wantContact(t, view, memberID(real, 1), cluster.Silent, "no answer")
 		wantContact(t, view, memberID(real, 0), cluster.Answered, "")
 		err := c.Do(t.Context(), cluster.Step{Kind: cluster.StepDefragment, Member: memberID(real, 1)})
-		if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "no answer within 300ms") {
+		if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "no answer") {
 			t.Errorf("outcome %v where the member never said who it is, want a plain failure", err)
 		}
 		if err := suspended.Resume(); err != nil {

@@ -95,7 +95,6 @@ func TestStepsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		step   cluster.Step
 		says   string
 	}{
-		"disarm without an id":        {nil, cluster.Step{Kind: cluster.StepDisarm, Alarm: cluster.AlarmNoSpace}, "names no member"},
 		"disarm another kind":         {nil, cluster.Step{Kind: cluster.StepDisarm, Alarm: cluster.AlarmCorrupt, Member: 0xa}, "only NOSPACE"},
 		"disarm without a kind":       {nil, cluster.Step{Kind: cluster.StepDisarm, Member: 0xa}, "only NOSPACE"},
 		"compact without a revision":  {nil, cluster.Step{Kind: cluster.StepCompact, Member: 0xa}, "no such revision"},

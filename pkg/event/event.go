@@ -73,6 +73,8 @@ const (
 	Paused     // a person wants this host's watchdog to work on nothing for a while
 	WaitingForClaim
 	AnotherMembersTurn
+	WaitingForCompaction
+	ForeignTickets // keys in the form of tickets that are none
 	DefragmentationUnknown
 	ConditionEnded
 
@@ -83,14 +85,17 @@ const (
 	ClaimTaken
 	ClaimGivenBack
 	ClaimLost
-	TicketInDoubt // a busy ticket of ours that we do not remember taking
-	WithoutClaim  // work in the fixed order, or on a single voter
+	TicketInDoubt  // a busy ticket of ours that we do not remember taking
+	LastTicket     // the last one was used while etcd refuses writes
+	TicketsGivenUp // by a watchdog that cannot work
+	WithoutClaim   // work under the leader's term, or on a single voter
 
 	// Work. Begin and end of one piece share Job.
 	Adopted // the work is on a member that its own watchdog does not do
 	CompactionStarted
 	CompactionCompleted
 	CompactionFailed
+	CompactionLong
 	RoutineCompaction // debug: one compaction that keeps the database small, of many a day
 	HistoryCompacted  // what those of the last hour have done together
 	LeaderMoved
@@ -102,9 +107,10 @@ const (
 	DefragmentationSettled
 	AlarmDisarmed
 	DisarmFailed
-	DisarmRepeated // the alarm came back after a disarm
-	Healed         // writes are accepted again
-	WorkEnded      // a piece of work ended before its last step, and is decided anew
+	DisarmRepeated  // the alarm came back after a disarm
+	Healed          // writes are accepted again
+	WorkEnded       // a piece of work ended before its last step
+	ClusterRestored // the revision went back: restored from a snapshot, or built again
 	DryRunStep
 
 	// The reports themselves.

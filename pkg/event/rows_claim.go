@@ -21,7 +21,7 @@ var claimRows = []Row{{
 	Kind: EnrolFailed, Name: "enrol_failed", Level: Warning, ID: "206f52dce01547aa850f66b923d7ad47",
 	Facts:    facts(member, errorText),
 	sentence: func(Event) string { return "Could not put tickets for the claim into etcd, will try again" },
-	Meaning:  "Without tickets this watchdog cannot take the claim. If the cluster fills up now, the watchdogs that have tickets do the work, or, if none has, all of them in a fixed order.",
+	Meaning:  "Without tickets this watchdog cannot take the claim. If the cluster fills up now, the watchdogs that have tickets do the work. If no watchdog has any, the one next to the leader does it.",
 	Remedy:   "While etcd refuses writes nothing is to be done: it is tried again as soon as they are accepted. Otherwise follow the error; most often the user lacks the root role.",
 }, {
 	Kind: ClaimTaken, Name: "claim_taken", Level: Info, ID: "d01afd62b96a4607be39cf3b65b813f4",
@@ -53,9 +53,24 @@ var claimRows = []Row{{
 	Remedy:  "Nothing is to be done if it ends by itself. If it does not, the member that was worked on does not answer: look at etcd's log there.",
 	hint:    "if it lasts, see the log of etcd on that host",
 }, {
+	Kind: LastTicket, Name: "last_ticket", Level: Warning, ID: "2af147c439d74fc79876715600f1ac8b",
+	Facts: facts(member),
+	sentence: func(e Event) string {
+		return "The watchdog of " + who(e) + " has used its last ticket while etcd refuses writes"
+	},
+	Meaning: "New tickets can be put only once etcd accepts writes. Watchdogs that still have tickets continue. When no watchdog has any, the one next to the leader works under the leader's term.",
+	Remedy:  "No action needed if the cluster is healed. If it is not, follow the failures that used the tickets up: each has an entry.",
+	hint:    "the watchdogs that still have tickets continue, or else the one next to the leader",
+}, {
+	Kind: TicketsGivenUp, Name: "tickets_given_up", Level: Info, ID: "b2c29d6722314803ad7ed1d204b4cb15",
+	Facts:    facts(member, detail),
+	sentence: func(e Event) string { return "The watchdog of " + who(e) + " gives its tickets up" },
+	Meaning:  "Other watchdogs wait for one that holds tickets. One that cannot work gives them up, and puts new ones when it can work again and etcd accepts writes.",
+	Remedy:   "No action needed if the detail names a pause or a member that is being replaced. Otherwise look at that member.",
+}, {
 	Kind: WithoutClaim, Name: "without_claim", Level: Notice, ID: "d73b964d508c4bc4be7b872c0eaa2400",
 	Facts:    facts(job, member, reason, detail),
 	sentence: func(e Event) string { return "Works on " + who(e) + " without a claim" },
-	Meaning:  "Either the cluster has one voter only, so that there is nobody to wait for; or etcd refused writes before any watchdog could put tickets there, and the watchdogs go one after the other in the order of the member ids.",
-	Remedy:   "Nothing is to be done. Do not defragment a member by hand meanwhile.",
+	Meaning:  "The cluster has one voter only; or etcd refused writes before any watchdog could put tickets there, and the watchdog next to the leader works under the leader's term; or the operator started heal with --alone.",
+	Remedy:   "No action needed. Do not defragment a member by hand at the same time.",
 }}

@@ -189,7 +189,7 @@ var conditionRows = []Row{{
 	Kind: Paused, Name: "paused", Level: Notice, ID: "460a2000d1034e03a7a90c9e7097f251",
 	Facts:    ofCluster,
 	sentence: func(e Event) string { return "Works on nothing, as somebody on this host has asked" },
-	Meaning:  "`etcd-watchdog pause` was given on this host. Its watchdog goes on watching and reporting, keeps its tickets, and begins no work until the pause ends by itself or is ended. The other watchdogs work on; this host's member they touch only when it is urgent and nobody else does.",
+	Meaning:  "`etcd-watchdog pause` was given on this host. Its watchdog keeps watching and reporting, gives its tickets up, and begins no work until the pause ends by itself or is ended. The other watchdogs continue, and work on this host's member too.",
 	Remedy:   "Nothing is to be done. To end it now: `etcd-watchdog resume` on this host.",
 }, {
 	Patience: turnPatience,
@@ -201,15 +201,29 @@ var conditionRows = []Row{{
 		}
 		return "Waits for the claim, which " + e.Holder + " holds"
 	},
-	Meaning: "Another watchdog works on a member. This one goes on when that is done, or when the claim of a dead holder has expired.",
-	Remedy:  "Nothing is to be done. If it lasts, look at the journal of the holder.",
+	Meaning: "Another watchdog works on a member, or this one has no permit yet. The detail says which, and when it ends by itself.",
+	Remedy:  "No action needed. If it lasts, look at the journal of the holder.",
 }, {
 	Patience: turnPatience,
 	Kind:     AnotherMembersTurn, Name: "another_members_turn", Level: Info, ID: "b1d1120621d142d4a797aa918970cae9",
 	Facts:    ofMember,
 	sentence: func(e Event) string { return "It is the turn of another member before this one" },
-	Meaning:  "Several members need work, and one is worked on at a time: the fullest first and the leader last or, where no watchdog can hold the claim, in the order of their ids.",
-	Remedy:   "Nothing is to be done. A member that makes no progress within maintenance.adopt-after is worked on by another one's watchdog.",
+	Meaning:  "Several members need work, and one is worked on at a time, the leader last.",
+	Remedy:   "No action needed. A member that makes no progress within maintenance.adopt-after is worked on by another watchdog.",
+}, {
+	Patience: turnPatience,
+	Kind:     WaitingForCompaction, Name: "waiting_for_compaction", Level: Info, ID: "bed09397f50643ff815c0c547cb576ce",
+	Facts:    ofMember,
+	sentence: func(e Event) string { return "Work on " + who(e) + " waits for a compaction to end" },
+	Meaning:  "A compaction through the member is in progress. Its defragmentation would copy the pages that are about to be freed.",
+	Remedy:   "No action needed. If it lasts, look for a slow disk or a blocked log on that member.",
+}, {
+	Kind: ForeignTickets, Name: "foreign_tickets", Level: Warning, ID: "e4d3a8b0517f44e095334c31a4970a54",
+	Facts:    facts(detail, lasted),
+	sentence: func(Event) string { return "Keys under the claim's prefix look like tickets and are none" },
+	Meaning:  "A ticket counts only if it is on the lease in its name and its member votes. Copies made by mirroring or by a restore have no lease, so they never end. They are ignored.",
+	Remedy:   "Delete the keys with the command in the entry.",
+	hint:     "they are ignored; delete them",
 }, {
 	Kind: DefragmentationUnknown, Name: "defragmentation_unknown", Level: Warning, ID: "f022fc7d1ac44d5eb01d357b821d83d3",
 	Facts: ofMember,

@@ -17,7 +17,7 @@ var workRows = []Row{{
 	sentence: func(e Event) string {
 		return "Takes over the work on " + who(e) + ", which its own watchdog does not do"
 	},
-	Meaning: "The member needs work, and no watchdog beside it has begun any for maintenance.adopt-after.",
+	Meaning: "The member needs work, and its own watchdog does none: it holds no tickets, or has made no progress for maintenance.adopt-after, or the cluster is healed by the one watchdog next to the leader.",
 	Remedy:  "Look whether etcd-watchdog runs on that member's host.",
 }, {
 	Kind: CompactionStarted, Name: "compaction_started", Level: Info, ID: "49f3201b8ab74388b52c5ecad7f006b8",
@@ -43,6 +43,15 @@ var workRows = []Row{{
 	},
 	Meaning: "The compaction was refused, or did not end in time. Repeating it does no harm.",
 	Remedy:  "If it happens once, nothing is to be done. If it goes on, follow the error: the user may lack the root role, or the member's disk may be too slow for etcd.compact-timeout.",
+}, {
+	Kind: CompactionLong, Name: "compaction_long", Level: Warning, ID: "51bf9a1fb9514ad7ba5f7e2ae532665c",
+	Facts: facts(piece, revision, took),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("The compaction to revision %d through %s has been running for %s", e.Revision, who(e), length(e.Took))
+	},
+	Meaning: "etcd keeps deleting old versions, or the member's log is blocked and holds the compaction up. It blocks no other work. The watchdog waits for its end, and asks again after etcd.compact-timeout.",
+	Remedy:  "If it lasts, look for a slow disk, and for a log pipe on that host that nothing reads.",
+	hint:    "work on the other members continues",
 }, {
 	Kind: RoutineCompaction, Name: "routine_compaction", Level: Debug, ID: "8585eb2794136abe98dc6fcbbf0158da",
 	Facts: facts(piece, revision, wonBytes, took, detail),
@@ -152,6 +161,15 @@ var workRows = []Row{{
 	sentence: func(e Event) string { return "The work on " + who(e) + " ended before its last step, decides anew" },
 	Meaning:  "A step failed, or the look before it showed that it does not fit any more. What was done stays done, and the next poll decides from there.",
 	Remedy:   "Nothing is to be done, if the next poll goes on. A step that failed has an entry of its own, with the same job.",
+}, {
+	Kind: ClusterRestored, Name: "cluster_restored", Level: Warning, ID: "f273ef48e37e4e77b3b1d0f585f1ff2c",
+	Facts: facts(member, revision),
+	sentence: func(e Event) string {
+		return fmt.Sprintf("The cluster was restored from a snapshot or built again: its revision is %d now, lower than before, or its id has changed", e.Revision)
+	},
+	Meaning: "What the watchdog remembered of growth, compactions, cooldowns and work is about the earlier state, and is forgotten.",
+	Remedy:  "No action needed if you restored it. If you did not, compare the members (`etcdctl endpoint status --cluster`): data has been lost.",
+	hint:    "growth, compactions and cooldowns of before are forgotten",
 }, {
 	Kind: DryRunStep, Name: "dry_run_step", Level: Notice, ID: "3c8e99e27d244fc3b01dd518fba9594d",
 	Facts:    facts(job, member, step, reason),

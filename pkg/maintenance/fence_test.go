@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
-	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
@@ -16,11 +16,10 @@ func TestOrderOfTheFence(t *testing.T) {
 	play(t, func(s *scene) {
 		o := s.run(s.steps()...)
 		s.expect(o, 4, nil, "compact", "move-leader", "defragment", "disarm")
-		want := "check, compact, look, " +
-			"look, check, move-leader, look, " +
-			"look, check, evidence, check, defragment, look, " +
-			"check, disarm"
-		want = strings.ReplaceAll(want, "look, look", "look") // the look that verifies a step is one of the next
+		want := "check, check, compact, look, " + // the second check: right before the request leaves
+			"check, check, move-leader, look, " +
+			"check, evidence, check, defragment, look, " +
+			"check, check, disarm"
 		if got := s.story(); got != want {
 			s.Errorf("did\n%s, want\n%s", got, want)
 		}
@@ -31,7 +30,8 @@ func TestOrderOfTheFence(t *testing.T) {
 	})
 }
 
-// looksBefore returns when the looks since the last step before that one began.
+// looksBefore returns when the observations since the last step before that one
+// began.
 func (s *scene) looksBefore(step string) []time.Time {
 	var looks []time.Time
 	for _, d := range s.did {
@@ -40,67 +40,68 @@ func (s *scene) looksBefore(step string) []time.Time {
 			looks = append(looks, d.at)
 		case step:
 			return looks
+		case "compact", "move-leader":
+			looks = nil
 		}
 	}
 	s.Fatalf("never did %s: %s", step, s.story())
 	return nil
 }
 
-func TestTwoLooksBeforeWhatHurts(t *testing.T) {
-	for _, step := range []cluster.Step{
-		{Kind: cluster.StepDefragment, Member: 2},
-		{Kind: cluster.StepMoveLeader, Member: 1, To: 2},
-	} {
-		t.Run(step.Kind.String(), func(t *testing.T) {
-			play(t, func(s *scene) {
-				begin := time.Now() // of the look that led to the decision
-				s.run(step)
-				looks := s.looksBefore(step.Kind.String())
-				if n := len(looks); n == 0 || looks[n-1].Sub(begin) < policy.LooksApart {
-					s.Errorf("looked at %v, and before at %v; want two looks, %s apart", looks, begin, policy.LooksApart)
-				}
-			})
-		})
-	}
-}
-
-func TestMemberHasToHaveCaughtUpInBothLooks(t *testing.T) {
+// The first step is sent on the observation that it was decided on; each further
+// one that blocks a member on one of its own.
+func TestObservationBeforeEachFurtherStep(t *testing.T) {
 	play(t, func(s *scene) {
-		s.etcd.Kill(3)
-		for range 1100 {
-			if err := s.etcd.Delete(s.Context(), 1, 1); err != nil {
-				s.Fatal(err)
-			}
+		s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
+		if n := len(s.looksBefore("defragment")); n != 0 {
+			s.Errorf("%d observations before the first step", n)
 		}
-		s.etcd.Start(3, 3*time.Second)
-		caughtUp := time.Now().Add(3 * time.Second)
-		o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
-		s.expect(o, 1, nil, "defragment")
-		first := 0
-		for _, at := range s.looksBefore("defragment") {
-			if !at.Before(caughtUp) {
-				first++
-			}
-		}
-		if first < 2 {
-			s.Errorf("%d looks after the member had caught up, want two", first)
+	})
+	play(t, func(s *scene) {
+		s.run(s.steps()[1:3]...)
+		if n := len(s.looksBefore("defragment")); n == 0 {
+			s.Error("no observation after the leadership has moved")
 		}
 	})
 }
 
-func TestMemberThatStaysBehindKeepsWorkFromBeingBegun(t *testing.T) {
+// fallBehind lets member 3 miss writes, and catch up after that time.
+func (s *scene) fallBehind(catchesUp time.Duration) {
+	s.Helper()
+	s.etcd.Kill(3)
+	for range 1100 {
+		if err := s.etcd.Delete(s.Context(), 1, 1); err != nil {
+			s.Fatal(err)
+		}
+	}
+	s.etcd.Start(3, catchesUp)
+}
+
+func TestMemberHasToHaveCaughtUpInTwoObservations(t *testing.T) {
 	play(t, func(s *scene) {
-		s.etcd.Kill(3)
-		for range 1100 {
-			if err := s.etcd.Delete(s.Context(), 1, 1); err != nil {
-				s.Fatal(err)
+		s.fallBehind(3 * time.Second)
+		caughtUp := time.Now().Add(3 * time.Second)
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 2, nil, "compact", "defragment")
+		seen := 0
+		for _, at := range s.looksBefore("defragment") {
+			if !at.Before(caughtUp) {
+				seen++
 			}
 		}
-		s.etcd.Start(3, time.Hour)
-		o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
-		s.expect(o, 0, o.Err)
-		if o.Err == nil || !strings.Contains(o.Err.Error(), "next poll") {
-			s.Errorf("error %v, want one that says what comes next", o.Err)
+		if seen < 2 {
+			s.Errorf("%d observations after the member had caught up, want two", seen)
+		}
+	})
+}
+
+func TestMemberThatStaysBehindKeepsTheNextStepFromBeingBegun(t *testing.T) {
+	play(t, func(s *scene) {
+		s.fallBehind(time.Hour)
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 1, o.Err, "compact")
+		if o.Err == nil || !strings.Contains(o.Err.Error(), string(policy.MemberCatchingUp)) {
+			s.Errorf("error %v, want one that says what it waited for", o.Err)
 		}
 	})
 }
@@ -109,17 +110,26 @@ func TestMemberThatStaysBehindKeepsWorkFromBeingBegun(t *testing.T) {
 // one may be queued behind it: such an answer proves nothing.
 func TestLookThatWasNotPromptDoesNotCount(t *testing.T) {
 	play(t, func(s *scene) {
-		s.slow = 3
-		o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
-		s.expect(o, 1, nil, "defragment")
-		if n := len(s.looksBefore("defragment")); n != 4 {
-			s.Errorf("%d looks, want three slow ones and a prompt one", n)
+		s.on = func(d deed) {
+			if d.what == "compact" {
+				s.slow = 4 // one is looked at right after the step
+			}
+		}
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 2, nil, "compact", "defragment")
+		if n := len(s.looksBefore("defragment")); n < 4 {
+			s.Errorf("%d observations, want three slow ones and a prompt one", n)
 		}
 	})
 	play(t, func(s *scene) {
-		s.slow = 1000
-		o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
-		s.expect(o, 0, o.Err)
+		s.on = func(d deed) {
+			switch d.what {
+			case "compact":
+				s.slow = 1 << 20
+			}
+		}
+		o := s.run(s.compactAndDefragment(2)...)
+		s.expect(o, 1, o.Err, "compact")
 		if o.Err == nil {
 			s.Error("no error")
 		}
@@ -142,33 +152,20 @@ func TestUnfit(t *testing.T) {
 		}},
 	}
 	for _, tt := range tests {
-		for _, late := range []bool{false, true} {
-			name := string(tt.reason)
-			if late {
-				name += " at the second look"
-			}
-			t.Run(name, func(t *testing.T) {
-				play(t, func(s *scene) {
-					looks := 0
-					s.on = func(d deed) {
-						if d.what == "look" {
-							looks++
-						}
-						if d.what == "look" && (looks == 1 && !late || looks == 2 && late) {
-							tt.spoil(s)
-						}
+		t.Run(string(tt.reason), func(t *testing.T) {
+			play(t, func(s *scene) {
+				s.after = func(d deed) {
+					if d.what == "compact" {
+						tt.spoil(s)
 					}
-					if late {
-						s.slow = 1 // so that there is a second look
-					}
-					o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
-					s.expect(o, 0, o.Err)
-					if o.Err == nil || !strings.Contains(o.Err.Error(), string(tt.reason)) {
-						s.Errorf("error %v, want %s", o.Err, tt.reason)
-					}
-				})
+				}
+				o := s.run(s.compactAndDefragment(2)...)
+				s.expect(o, 1, o.Err, "compact")
+				if o.Err == nil || !strings.Contains(o.Err.Error(), string(tt.reason)) {
+					s.Errorf("error %v, want %s", o.Err, tt.reason)
+				}
 			})
-		}
+		})
 	}
 }
 
@@ -176,8 +173,8 @@ func TestLeadershipHasToBeSeenElsewhere(t *testing.T) {
 	play(t, func(s *scene) {
 		s.pretends = cluster.StepMoveLeader
 		o := s.run(s.steps()...)
-		s.expect(o, 1, o.Err, "compact", "move-leader")
-		if o.Err == nil || !strings.Contains(s.one(event.LeaderMoveFailed).Error, "still 1") {
+		s.expect(o, 2, o.Err, "compact", "move-leader")
+		if o.Err == nil || !strings.Contains(o.Err.Error(), "still leads") {
 			s.Errorf("error %v, recorded %s", o.Err, s.recorded())
 		}
 	})
@@ -250,35 +247,18 @@ func TestStopEndsTheWorkBetweenTwoSteps(t *testing.T) {
 	}
 }
 
-// Without a claim, others begin when a turn is over: a compaction that took longer
-// than that is followed by nothing that blocks a member.
-func TestTurnThatIsOver(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		last time.Duration // of the turn
-		done int
-		sent []string
-	}{
-		{"over after the compaction", 4 * time.Second, 1, []string{"compact"}},
-		{"lasts", 20 * time.Second, 2, []string{"compact", "defragment"}},
-		{"no turn", 0, 2, []string{"compact", "defragment"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			play(t, func(s *scene) {
-				if tt.last > 0 {
-					s.turnEnds = time.Now().Add(tt.last)
-				}
-				s.on = func(d deed) {
-					if d.what == "compact" {
-						time.Sleep(5 * time.Second) // so long it takes
-					}
-				}
-				o := s.run(s.compactAndDefragment(2)...)
-				s.expect(o, tt.done, o.Err, tt.sent...)
-				if over := o.Err != nil; over != (tt.done == 1) || over && (o.StepFailed || !strings.Contains(o.Err.Error(), "turn")) {
-					t.Errorf("error %v, counted as a failure: %t", o.Err, o.StepFailed)
-				}
-			})
-		})
-	}
+// The permit is asked once more when the step's connection stands: what took too
+// long until then is not sent.
+func TestPermitIsAskedRightBeforeTheRequestLeaves(t *testing.T) {
+	play(t, func(s *scene) {
+		s.on = func(d deed) {
+			if d.what == "evidence" { // before the connection stands
+				s.lose(errLost)
+			}
+		}
+		o := s.run(cluster.Step{Kind: cluster.StepDefragment, Member: 2})
+		if h := s.etcd.History().Of(etcdtest.DefragmentBegin); len(h) > 0 || o.Err == nil || o.Doubt != nil {
+			s.Errorf("error %v, doubt %v; begun: %v", o.Err, o.Doubt, h)
+		}
+	})
 }

@@ -18,7 +18,7 @@ type Rehearsal struct {
 
 // Run reports the steps that Worker.Run would carry out. Its outcome has
 // nothing done.
-func (r *Rehearsal) Run(_ context.Context, _ Permit, d policy.Decision, _ policy.Memory, job string, looks ...cluster.View) policy.Outcome {
+func (r *Rehearsal) Run(_ context.Context, _ Permit, d policy.Decision, _ policy.Memory, job string, v cluster.View) policy.Outcome {
 	if !r.repeats(d.Steps) {
 		for _, step := range d.Steps {
 			r.Recorder.Record(event.Event{
@@ -28,7 +28,7 @@ func (r *Rehearsal) Run(_ context.Context, _ Permit, d policy.Decision, _ policy
 		}
 	}
 	r.last = d.Steps
-	return policy.Outcome{Decision: d, View: looks[len(looks)-1]}
+	return policy.Outcome{Decision: d, View: v}
 }
 
 // repeats reports that the steps are those of the last time. The revision of a

@@ -26,6 +26,7 @@ var errLost = errors.New("the permit was lost")
 type scene struct {
 	*testing.T
 	etcd     *etcdtest.Cluster
+	eyes     *etcdtest.Observer
 	did      []deed
 	journal  eventtest.Memory
 	options  maintenance.Options
@@ -37,9 +38,6 @@ type scene struct {
 	work   context.Context
 
 	slow     int // so many looks from now on take longer than a prompt one
-	late     int // so many looks after a compaction show as much in use as before
-	routine  bool
-	turnEnds time.Time // of the decision
 	pretends cluster.StepKind
 	hangs    cluster.StepKind // is done, and its call returns only when the permit is lost
 	blind    bool             // no metrics can be read
@@ -49,7 +47,7 @@ type scene struct {
 }
 
 // deed is one thing that the worker does: look, check, evidence, or a step by
-// its name.
+// its name, as its request leaves.
 type deed struct {
 	what string
 	at   time.Time
@@ -87,30 +85,40 @@ func (s *scene) does(what string) {
 // Observe implements maintenance.Observer.
 func (s *scene) Observe(ctx context.Context, now time.Time) cluster.View {
 	s.does("look")
-	if s.slow > 0 {
+	slow := s.slow > 0
+	if slow {
 		s.slow--
-		time.Sleep(1100 * time.Millisecond)
+		time.Sleep(3100 * time.Millisecond)
 	}
 	v := s.observer().Observe(ctx, now)
-	if s.late > 0 && slices.Contains(s.sent(), "compact") {
-		s.late--
+	if slow {
 		for i := range v.Members {
-			v.Members[i].InUseBytes = v.Members[i].SizeBytes
+			v.Members[i].Took = 3100 * time.Millisecond
 		}
 	}
 	return v
 }
 
-func (s *scene) observer() *etcdtest.Observer { return s.etcd.Observer(1) }
+func (s *scene) observer() *etcdtest.Observer {
+	if s.eyes == nil {
+		s.eyes = s.etcd.Observer(1)
+	}
+	return s.eyes
+}
 
 // Do implements maintenance.Operator.
-func (s *scene) Do(ctx context.Context, step cluster.Step) error {
-	s.does(step.Kind.String())
-	if s.pretends == step.Kind {
+func (s *scene) Do(ctx context.Context, step cluster.Step, ready ...func() error) error {
+	leaves := func() error {
+		s.does(step.Kind.String())
 		return nil
 	}
-	err := s.etcd.Operator(1).Do(ctx, step)
-	s.after(deed{step.Kind.String(), time.Now()})
+	if s.pretends == step.Kind {
+		return leaves()
+	}
+	err := s.etcd.Operator(1).Do(ctx, step, append(ready, leaves)...)
+	if err == nil || errors.Is(err, cluster.ErrOutcomeUnknown) {
+		s.after(deed{step.Kind.String(), time.Now()})
+	}
 	if s.hangs == step.Kind {
 		<-ctx.Done()
 	}
@@ -154,9 +162,11 @@ func (s *scene) run(steps ...cluster.Step) policy.Outcome {
 		Observer: s, Operator: s, Recorder: &s.journal, Alive: s,
 		Limits: policy.DefaultLimits(), Options: s.options,
 	}
-	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected, Routine: s.routine, TurnEnds: s.turnEnds}
+	d := policy.Decision{Reason: policy.NospaceArmed, Member: steps[0].Member, Steps: steps, Expected: s.expected}
+	earlier := s.observer().Observe(s.Context(), time.Now())
+	time.Sleep(policy.LooksApart)
 	look := s.observer().Observe(s.Context(), time.Now())
-	mem := policy.Memory{}.WithLook(w.Limits, look)
+	mem := policy.Memory{}.WithLook(w.Limits, earlier).WithLook(w.Limits, look)
 	return w.Run(s.work, s, d, mem, "job-1", look)
 }
 

@@ -12,14 +12,14 @@ import (
 )
 
 // do carries one step out and verifies it.
-func (k *work) do(ctx context.Context, step cluster.Step) error {
+func (k *work) do(step cluster.Step) error {
 	switch step.Kind {
 	case cluster.StepCompact:
 		return k.compact(step)
 	case cluster.StepMoveLeader:
-		return k.moveLeader(ctx, step)
+		return k.moveLeader(step)
 	case cluster.StepDefragment:
-		return k.defragment(ctx, step)
+		return k.defragment(step)
 	case cluster.StepDisarm:
 		return k.disarm(step)
 	default:
@@ -44,48 +44,26 @@ func (k *work) compact(step cluster.Step) error {
 	e := k.event(event.CompactionStarted, step.Member)
 	e.Revision = step.Revision
 	k.outcome.InUseBefore = e.InUseBytes
-	if !k.decision.Routine {
-		k.Recorder.Record(e)
-	}
-	err := k.Operator.Do(k.permit.Context(), step)
+	k.Recorder.Record(e)
+	err := k.Operator.Do(k.permit.Context(), step, k.permit.Check)
 	if err == nil {
-		k.freed(step.Member)
+		k.look(k.permit.Context())
 	}
 	e = k.event(event.CompactionCompleted, step.Member)
 	e.Revision, e.Took, e.WonBytes = step.Revision, time.Since(begin), max(0, k.outcome.InUseBefore-e.InUseBytes)
-	switch {
-	case err != nil:
+	if err != nil {
 		e.Kind, e.Error = event.CompactionFailed, err.Error()
-	case k.decision.Routine:
-		e.Kind, e.Detail = event.RoutineCompaction, k.decision.Detail
 	}
 	k.Recorder.Record(e)
 	return err
 }
 
-// freed looks at what a compaction has left in use. While somebody reads, the
-// server counts the pages that were freed last only with one of its next commits,
-// which under load come every 100 ms. So a look that finds nothing freed is not
-// believed at once, or more history would be given up; unless there is no time.
-func (k *work) freed(id cluster.MemberID) {
-	m, _ := k.look(k.permit.Context()).Member(id)
-	late := m.InUseUsage() >= float64(k.Limits.DefragmentAt)
-	if !k.decision.Routine || late || m.InUseBytes < k.outcome.InUseBefore {
-		return
-	}
-	if pause(k.permit.Context(), policy.LooksApart) == nil {
-		k.look(k.permit.Context())
-	}
-}
-
-// moveLeader moves the leadership and waits until the cluster agrees on it.
-func (k *work) moveLeader(ctx context.Context, step cluster.Step) error {
+// moveLeader moves the leadership. That the cluster agrees on the new leader is
+// seen before the next step, or by the next poll.
+func (k *work) moveLeader(step cluster.Step) error {
 	k.Alive.Extend(time.Now().Add(2*k.Options.RequestTimeout + slack))
 	begin := time.Now()
-	err := k.Operator.Do(k.permit.Context(), step)
-	if err == nil {
-		err = k.led(ctx, step)
-	}
+	err := k.Operator.Do(k.permit.Context(), step, k.permit.Check)
 	e := k.event(event.LeaderMoved, step.Member)
 	e.To, e.Took = step.To, time.Since(begin)
 	if err != nil {
@@ -95,31 +73,10 @@ func (k *work) moveLeader(ctx context.Context, step cluster.Step) error {
 	return err
 }
 
-// led waits, for at most a request timeout, until another member leads than the
-// one that is about to be worked on.
-func (k *work) led(ctx context.Context, step cluster.Step) error {
-	deadline := time.Now().Add(k.Options.RequestTimeout)
-	for {
-		leader := k.look(k.permit.Context()).Leader()
-		switch {
-		case leader != 0 && leader != step.Member:
-			return nil
-		case time.Now().After(deadline):
-			return fmt.Errorf("the leadership was to move to member %s, but the leader is still %s", step.To, leader)
-		}
-		if err := pause(ctx, policy.LooksApart/5); err != nil {
-			return err
-		}
-	}
-}
-
 // defragment carries the heavy step out. The request has no deadline of ours:
 // the server ignores it anyway. Patience only decides when it is reported.
-func (k *work) defragment(ctx context.Context, step cluster.Step) error {
+func (k *work) defragment(step cluster.Step) error {
 	before := k.Operator.Evidence(k.permit.Context(), step.Member)
-	if err := k.permit.Check(); err != nil {
-		return err
-	}
 	started := k.event(event.DefragmentationStarted, step.Member)
 	k.outcome.Before = started.SizeBytes
 	k.Recorder.Record(started)
@@ -127,16 +84,18 @@ func (k *work) defragment(ctx context.Context, step cluster.Step) error {
 	begin := time.Now()
 	err := k.await(step, started, begin)
 	k.outcome.Took = time.Since(begin)
-	if err == nil {
-		err = k.settle(ctx, step.Member)
+	switch {
+	case err == nil:
+		k.look(k.permit.Context())
 		k.ended(event.DefragmentationCompleted, step, started, nil)
-		return err
+	case errors.Is(err, cluster.ErrOutcomeUnknown):
+		k.outcome.Doubt = &policy.Doubt{
+			Member: step.Member, Before: before, SizeBytes: started.SizeBytes, Sent: true,
+			Closed: time.Now(), Job: k.job, Cause: err.Error(),
+		}
+	default:
+		k.ended(event.DefragmentationFailed, step, started, err)
 	}
-	if errors.Is(err, cluster.ErrOutcomeUnknown) {
-		k.outcome.Doubt = &policy.Doubt{Member: step.Member, Before: before, Closed: time.Now(), Job: k.job, Cause: err.Error()}
-		return err
-	}
-	k.ended(event.DefragmentationFailed, step, started, err)
 	return err
 }
 
@@ -148,8 +107,8 @@ func (k *work) await(step cluster.Step, started event.Event, begin time.Time) er
 	done := make(chan error, 1)
 	waiting, over := context.WithCancel(k.permit.Context())
 	go func() {
-		err := k.Operator.Do(k.permit.Context(), step)
-		over() // who asks for evidence meanwhile is not to wait for it
+		err := k.Operator.Do(k.permit.Context(), step, k.permit.Check)
+		over() // the question for evidence must not outlive it
 		done <- err
 	}()
 	long := time.NewTimer(max(3*k.decision.Expected, 5*time.Second))
@@ -193,27 +152,6 @@ func (k *work) allow(begin time.Time, evidence cluster.Evidence) {
 	k.Alive.Extend(until.Add(slack))
 }
 
-// settle waits until the member has caught up again, in two looks. The work is
-// done by then; a member that stays behind is reported by the next tick.
-func (k *work) settle(ctx context.Context, id cluster.MemberID) error {
-	deadline := time.Now().Add(4 * k.Options.RequestTimeout)
-	first := true
-	for {
-		v := k.look(k.permit.Context())
-		caughtUp := policy.CaughtUp(v, id)
-		if caughtUp && !first {
-			return nil
-		}
-		first = !caughtUp
-		if time.Now().After(deadline) {
-			return fmt.Errorf("member %s was defragmented and has not caught up since", id)
-		}
-		if err := pause(ctx, policy.LooksApart); err != nil {
-			return nil // asked to stop: there is nothing left to undo
-		}
-	}
-}
-
 // ended reports the end of a defragmentation.
 func (k *work) ended(kind event.Kind, step cluster.Step, started event.Event, err error) {
 	e := k.event(kind, step.Member)
@@ -227,7 +165,7 @@ func (k *work) ended(kind event.Kind, step cluster.Step, started event.Event, er
 
 func (k *work) disarm(step cluster.Step) error {
 	k.Alive.Extend(time.Now().Add(k.Options.RequestTimeout + slack))
-	err := k.Operator.Do(k.permit.Context(), step)
+	err := k.Operator.Do(k.permit.Context(), step, k.permit.Check)
 	e := k.event(event.AlarmDisarmed, step.Member)
 	e.Alarm = step.Alarm.String()
 	if err != nil {

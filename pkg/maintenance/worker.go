@@ -22,14 +22,15 @@ type Observer interface {
 type Operator interface {
 	// Do carries one step out. What is done already is success. An error that
 	// wraps cluster.ErrOutcomeUnknown says that the step may have happened, may
-	// still happen, and that its connection is closed.
-	Do(ctx context.Context, step cluster.Step) error
+	// still happen, and that its connection is closed. What is asked last, when the
+	// connection stands and before the request leaves, is ready.
+	Do(ctx context.Context, step cluster.Step, ready ...func() error) error
 	// Evidence tells what the member itself says about its defragmentations.
 	Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence
 }
 
 // Permit is the right to work, for as long as its context lasts. Implemented by
-// claim.Held, and by Free for work that needs no claim.
+// claim.Held, claim.Term, and by Free for work that needs neither.
 type Permit interface {
 	// Context ends, with a cause, when the permit is lost.
 	Context() context.Context
@@ -38,7 +39,7 @@ type Permit interface {
 	Check() error
 }
 
-// Free is the permit of work that needs no claim.
+// Free is the permit of work that needs none.
 type Free struct{ Ctx context.Context }
 
 // Context returns the context that Free was made of.
@@ -79,10 +80,6 @@ const (
 	// blindPatience is how many times DefragmentTimeout a defragmentation may take
 	// on a member whose metrics can't be read.
 	blindPatience = 3
-	// prompt is how long a look may take to count as one at which nobody was
-	// blocked: a member that is being defragmented answers when that has ended,
-	// and the next one may be queued behind it.
-	prompt = time.Second
 )
 
 // work is one decision being carried out.
@@ -91,26 +88,22 @@ type work struct {
 	permit   Permit
 	decision policy.Decision
 	memory   policy.Memory
-	seen     cluster.View // the latest look
-	earlier  cluster.View // one at least LooksApart before it, if there is one
+	seen     cluster.View // the latest observation
 	job      string
-	atWork   time.Time // when the member's metrics last told of a defragmentation in flight
+	atWork   time.Time // when the member's metrics last showed a defragmentation in flight
 	outcome  policy.Outcome
 }
 
-// Run carries a decision out and returns what came of it. The looks are those
-// that led to the decision, oldest first; they spare the first step a wait. A
-// done ctx ends the work before the next step, never in the middle of one.
-func (w Worker) Run(ctx context.Context, permit Permit, d policy.Decision, mem policy.Memory, job string, looks ...cluster.View) policy.Outcome {
-	k := &work{Worker: w, permit: permit, decision: d, memory: mem, job: job, outcome: policy.Outcome{Decision: d}}
-	for _, v := range looks {
-		k.saw(v)
-	}
-	for _, step := range d.Steps {
-		err := k.before(ctx, step)
+// Run carries a decision out and returns what came of it. The view is the
+// observation that it was made from: its first step is sent right away, so the
+// decision has to be a fresh one. A done ctx ends the work before the next step,
+// never in the middle of one.
+func (w Worker) Run(ctx context.Context, permit Permit, d policy.Decision, mem policy.Memory, job string, v cluster.View) policy.Outcome {
+	k := &work{Worker: w, permit: permit, decision: d, memory: mem, seen: v, job: job, outcome: policy.Outcome{Decision: d}}
+	for i, step := range d.Steps {
+		err := k.before(ctx, i, step)
 		if err == nil {
-			err = k.do(ctx, step)
-			k.outcome.StepFailed = err != nil && k.outcome.Doubt == nil && !errors.Is(err, ErrStopped)
+			err = k.do(step)
 		}
 		if err != nil {
 			k.outcome.Err = err
@@ -122,88 +115,56 @@ func (w Worker) Run(ctx context.Context, permit Permit, d policy.Decision, mem p
 	return k.outcome
 }
 
-// saw takes in one look.
-func (k *work) saw(v cluster.View) {
-	if v.At.Sub(k.seen.At) >= policy.LooksApart {
-		k.earlier = k.seen
-	}
-	k.seen = v
-}
-
 // look observes once, within the time that an observation may take.
 func (k *work) look(ctx context.Context) cluster.View {
 	k.Alive.Extend(time.Now().Add(2*k.Options.RequestTimeout + slack))
-	v := k.Observer.Observe(ctx, time.Now())
-	k.saw(v)
-	k.memory = k.memory.WithLook(k.Limits, v)
-	return v
+	claims := k.seen.Claims
+	k.seen = k.Observer.Observe(ctx, time.Now())
+	k.seen.Claims = claims
+	k.memory = k.memory.WithLook(k.Limits, k.seen)
+	return k.seen
 }
 
-// before is what comes before each step: fit, not asked to stop, still ours.
-// Compaction and disarming need no fitness beyond that of the decision.
-func (k *work) before(ctx context.Context, step cluster.Step) error {
+// before is what comes before each step: not asked to stop, the permit still
+// holds, and, where an earlier step has changed the cluster, it is fit again. The
+// first step was decided on a cluster that was fit.
+func (k *work) before(ctx context.Context, i int, step cluster.Step) error {
 	blocks := step.Kind == cluster.StepDefragment || step.Kind == cluster.StepMoveLeader
-	if blocks {
-		if err := k.fit(ctx); err != nil {
+	if i > 0 && blocks {
+		if err := k.fit(ctx, i, step); err != nil {
 			return err
 		}
 	}
 	if ctx.Err() != nil {
 		return ErrStopped
 	}
-	if blocks && k.turnIsOver(time.Now()) {
-		return errTurnOver
-	}
 	return k.permit.Check()
 }
 
-// errTurnOver ends work without a claim that came too late to the step that
-// matters: the steps before it took so long that others may have begun.
-var errTurnOver = errors.New("the turn of this watchdog, which works without a claim, is over; others may have begun")
-
-// turnIsOver reports that the decision's turn has ended, by the clock that shows
-// more time gone by: one of the two stands still while the machine is suspended.
-func (k *work) turnIsOver(now time.Time) bool {
-	end := k.decision.TurnEnds
-	return !end.IsZero() && (!now.Before(end) || !now.Round(0).Before(end.Round(0)))
-}
-
-// fit waits, for at most two request timeouts, until the member worked on and
-// every other voter have caught up in two looks.
-func (k *work) fit(ctx context.Context) error {
+// fit waits, for at most two request timeouts, until the cluster is fit for a step
+// that blocks the member: every other voter answers promptly and has caught up, in
+// two observations.
+func (k *work) fit(ctx context.Context, i int, step cluster.Step) error {
 	deadline := time.Now().Add(2 * k.Options.RequestTimeout)
 	for {
-		begin := time.Now()
-		k.look(k.permit.Context())
-		answeredPromptly := time.Since(begin) <= prompt
-		reason, why := policy.Unfit(k.Limits, k.seen.At, k.seen, k.memory, k.decision.Member)
-		if reason == "" && answeredPromptly && k.twice() {
-			return nil
+		v := k.look(k.permit.Context())
+		reason, why := policy.Unfit(k.Limits, v.At, v, k.memory, step.Member)
+		if reason == "" && v.Leader() == step.Member && k.outcome.Done[i-1].Kind == cluster.StepMoveLeader {
+			reason, why = policy.NotQuorate, fmt.Sprintf("the leadership was to move away from member %s, which still leads", step.Member)
 		}
-		if reason != "" && reason != policy.MemberCatchingUp {
+		switch {
+		case reason == "":
+			return nil
+		case reason == policy.CorruptArmed, reason == policy.IdentityMismatch, time.Now().After(deadline):
 			return fmt.Errorf("the cluster is not fit for it: %s (%s)", why, reason)
 		}
-		if time.Now().After(deadline) {
-			return errors.New("the members did not answer promptly and caught up in two looks; it is tried again at the next poll")
+		if err := k.permit.Check(); err != nil {
+			return err
 		}
-		if err := pause(ctx, policy.LooksApart); err != nil {
+		if err := pause(ctx, policy.LooksApart/5); err != nil {
 			return err
 		}
 	}
-}
-
-// twice reports that the voters which answer now had caught up a look ago as
-// well.
-func (k *work) twice() bool {
-	if k.earlier.At.IsZero() {
-		return false
-	}
-	for _, m := range k.seen.Voters() {
-		if m.Contact == cluster.Answered && !policy.CaughtUp(k.earlier, m.ID) {
-			return false
-		}
-	}
-	return true
 }
 
 // pause waits for d, or until the process is asked to stop.

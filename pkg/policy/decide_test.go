@@ -57,13 +57,14 @@ func TestNothingIsTouched(t *testing.T) {
 		{"rule 2: another member's is", full + "watch 3; member 2 mismatched; compacted", []string{"identity_mismatch 2"}},
 		{"rule 2: no disarm either", "members 3 100/100 of 512; alarm 1; member 2 mismatched; compacted", []string{"identity_mismatch 2"}},
 		{"rule 2: an answer from elsewhere is no absence", "members 3 100/100 of 512; alarm 1; member 2 mismatched; compacted; wait 1h", []string{"identity_mismatch 2"}},
-		{"rule 3: a doubt", full + "doubt 1 2", []string{"defragmentation_unknown 2"}},
+		{"rule 3: a doubt", full + "doubt 1 2; compacted", []string{"defragmentation_unknown 2"}},
 		{"rule 3: a doubt about a small file", "members 3 100/100 of 512; alarm 1; doubt 1 2", []string{"defragmentation_unknown 2"}},
+		{"rule 3: compaction goes on", full + "doubt 1 2", []string{"nospace_armed 1: compact 1@5000 urgent"}},
 		{"rule 3: a doubt without an alarm", "members 3 450/100 of 512; doubt 1 3", []string{"defragmentation_unknown 3"}},
 		{"rule 3: the doubt of another watchdog is its own", full + "watch 1 3; doubt 1 2; compacted", []string{
-			"defragmentation_unknown 2", "nospace_armed 3: compact 3@5000, defragment 3 [claim] urgent"}},
-		{"rule 3: a member that has left is in no doubt", "members 4 100/100 of 512; alarm 1; doubt 1 2; member 2 gone", []string{"nospace_armed 1: disarm 1 [claim] urgent"}},
-		{"rule 3: a ticket that nobody remembers", full + "indoubt 1", []string{"defragmentation_unknown"}},
+			"defragmentation_unknown 2", "nospace_armed 3: defragment 3 [claim] urgent"}},
+		{"rule 3: a member that has left is in no doubt", "members 4 100/100 of 512; alarm 1; doubt 1 2; member 2 gone", []string{"nospace_armed 1: disarm 1 urgent"}},
+		{"rule 3: a ticket that nobody remembers", full + "indoubt 1; compacted", []string{"defragmentation_unknown"}},
 		{"no member list", full + "problem unreachable", []string{"member_unreachable"}},
 		{"the local member does not answer", full + "leader 2; member 1 silent", []string{"member_unreachable 1"}},
 		{"the local member is not listed", full + "watch 9", []string{"member_unreachable"}},
@@ -78,24 +79,24 @@ func TestNothingIsTouched(t *testing.T) {
 // window is reason enough.
 func TestSmallClusters(t *testing.T) {
 	tell(t, []story{
-		{"one voter, full", "members 1 513/100 of 512; alarm 1; compacted", []string{"nospace_armed 1: compact 1@5000, defragment 1 [single voter] urgent"}},
-		{"one voter needs no claim", "members 1 513/100 of 512; alarm 1; claims unknown; compacted", []string{"nospace_armed 1: compact 1@5000, defragment 1 [single voter] urgent"}},
-		{"one voter, small again", "members 1 100/100 of 512; alarm 1; enrolled none", []string{"nospace_armed 1: disarm 1 [single voter] urgent"}},
+		{"one voter, full", "members 1 513/100 of 512; alarm 1; compacted", []string{"nospace_armed 1: defragment 1 [single voter] urgent"}},
+		{"one voter needs no claim", "members 1 513/100 of 512; alarm 1; claims unknown; compacted", []string{"nospace_armed 1: defragment 1 [single voter] urgent"}},
+		{"one voter, small again", "members 1 100/100 of 512; alarm 1; enrolled none", []string{"nospace_armed 1: disarm 1 urgent"}},
 		{"one voter, voluntary", "members 1 450/100 of 512", []string{"outside_window 1"}},
 		{"one voter, urgent", "members 1 490/100 of 512", []string{"near_quota 1: compact 1@4000, defragment 1 [single voter] urgent"}},
 		{"one voter, in a window", "members 1 450/100 of 512; limit window 700-800", []string{"near_quota 1: compact 1@4000, defragment 1 [single voter]"}},
 		{"one voter, and a window later", "members 1 450/100 of 512; limit window 60-300", []string{"outside_window 1"}},
 		{"one voter and a learner: its watchdog is no second one", "members 1 513/100 of 512; alarm 1; member 2 learner 100/100 of 512; watch 1 2; compacted", []string{
-			"nospace_armed 1: compact 1@5000, defragment 1 [single voter] urgent", "waiting_for_claim"}},
-		{"two voters, full", "members 2 513/100 of 512; alarm 1; watch 2; compacted", []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
+			"nospace_armed 1: defragment 1 [single voter] urgent", "waiting_for_claim"}},
+		{"two voters, full", "members 2 513/100 of 512; alarm 1; watch 2; compacted", []string{"nospace_armed 2: defragment 2 [claim] urgent"}},
 		{"two voters, the leader last", "members 2 513/100 of 512; alarm 1; watch 1 2; member 2 100/100; compacted", []string{
-			"nospace_armed 1: compact 1@5000, move-leader 1>2, defragment 1 [claim] urgent", "another_members_turn 1"}},
+			"nospace_armed 1: move-leader 1>2, defragment 1 [claim] urgent", "another_members_turn 1"}},
 		{"two voters, voluntary", "members 2 450/100 of 512; watch 2", []string{"outside_window 2"}},
 		{"two voters, one of them behind", "members 2 490/100 of 512; watch 2; member 1 lag 1001", []string{"member_catching_up 1"}},
 		{"three voters, voluntary", "members 3 450/100 of 512; watch 2", []string{"near_quota 2: compact 2@4000, defragment 2 [claim]"}},
 		{"five voters, voluntary", "members 5 450/100 of 512; watch 4; limit only 4", []string{"near_quota 4: compact 4@4000, defragment 4 [claim]"}},
 		{"five voters, two of them absent", "members 5 513/100 of 512; alarm 1; watch 2; member 4 silent; member 5 silent; compacted; wait 5m", []string{
-			"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
+			"nospace_armed 2: defragment 2 [claim] urgent"}},
 	})
 }
 
@@ -105,7 +106,7 @@ func TestRisksAreNamed(t *testing.T) {
 		"two voters":         {"members 2 490/100 of 512; watch 2", "the cluster pauses"},
 		"three voters":       {"members 3 490/100 of 512; watch 2", ""},
 		"one of three away":  {"members 3 513/100 of 512; alarm 1; watch 2; member 3 silent; compacted; wait 5m", "the cluster pauses"},
-		"leader in place":    {"members 3 513/100 of 512; alarm 1; limit move-leader false; member 2 100/100; member 3 100/100; compacted", "leases cannot be renewed"},
+		"leader in place":    {"members 3 513/100 of 512; alarm 1; limit move-leader false; member 2 100/100; member 3 100/100; compacted", "no lease can be renewed"},
 		"leader moved first": {"members 3 513/100 of 512; alarm 1; member 2 100/100; member 3 100/100; compacted", ""},
 		"disarm without all": {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m", "m3 (3) is absent; the alarm may return"},
 	} {

@@ -11,33 +11,43 @@ type Permit int
 
 // The permits.
 const (
-	NoPermit    Permit = iota // compaction: idempotent and cluster-wide, anybody may at any time
+	NoPermit    Permit = iota // compaction and disarming: at any time, by any watchdog
 	Claim                     // a ticket, held for the whole work
-	FixedOrder                // nobody can have a ticket: one's own turn by member id, without a claim
-	SingleVoter               // there is nobody to be at once with
+	Term                      // no ticket can exist: the leader's term
+	SingleVoter               // there is no other member to be at once with
+	Alone                     // the operator states that nothing else works on the cluster
 )
 
 // Decision is what is to be done next, as data: the steps are listed before
 // the first of them happens. No steps means that nothing is to be done now,
 // and Reason says why.
 type Decision struct {
+	Rule     int // of docs/ARCHITECTURE.md
 	Reason   Reason
 	Detail   string           // what the reason alone does not tell; a clause for people, or empty
 	Member   cluster.MemberID // the member worked on, or the one that keeps work from being done; 0: none
+	Until    time.Time        // when a reason to wait ends by itself; zero: no clock says when
 	Steps    []cluster.Step
-	Revision int64 // of the look that the decision was made from
+	Revision int64 // of the observation that the decision was made from
 	Permit   Permit
-	TurnEnds time.Time     // of a turn in the fixed order: from then on others may begin, so no step that blocks a member is begun; else zero
 	Urgent   bool          // NOSPACE is listed or a file is at urgent-at: the limits of voluntary work are lifted
 	Routine  bool          // compaction alone, as it happens many times a day under load
 	Expected time.Duration // how long the defragmentation among the steps will block the member
-	Risk     string        // what the work may cost meanwhile; a clause for people, or empty
+	Risk     string        // what the work may cost; a clause for people, or empty
 	Standing []Condition   // what lasts, sorted, whatever is decided
-	Next     time.Duration // until the next look
+	Next     time.Duration // until the next poll
 }
 
 // Acts reports that the decision has steps.
 func (d Decision) Acts() bool { return len(d.Steps) > 0 }
+
+// under returns the decision with what its work is done under.
+func (d Decision) under(permit Permit) Decision {
+	if d.Acts() {
+		d.Permit = permit
+	}
+	return d
+}
 
 // Has reports that one of the steps is of that kind.
 func (d Decision) Has(kind cluster.StepKind) bool {

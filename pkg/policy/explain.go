@@ -74,7 +74,9 @@ func (w world) prospect(m cluster.Member) Prospect {
 		first, _ := w.view.Member(all.Member)
 		p.Reason, p.Detail = AnotherMembersTurn, fmt.Sprintf("member %s is worked on first", name(first))
 	}
-	p.Earliest = w.earliest(p.Reason, m.ID)
+	if p.Earliest = w.earliest(p.Reason, m.ID); p.Earliest.IsZero() {
+		p.Earliest = own.Until
+	}
 	return p
 }
 
@@ -116,10 +118,8 @@ func (w world) earliest(reason Reason, id cluster.MemberID) time.Time {
 		return w.opening(mm.CooldownUntil())
 	case reason == OutsideWindow && len(w.limits.Windows) > 0:
 		return w.opening(w.now)
-	case reason == AnotherMembersTurn && !w.watched(id) && mm.UnwatchedSince.Before(w.now) && !mm.UnwatchedSince.IsZero():
-		return mm.UnwatchedSince.Add(w.limits.AdoptAfter)
-	case reason == MemberUnreachable && w.view.Alarmed(cluster.AlarmNoSpace) && mm.SilentSince.Before(w.now) && !mm.SilentSince.IsZero():
-		return mm.SilentSince.Add(w.limits.UnreachableGrace)
+	case reason == MemberUnreachable && w.armed() && mm.AwaySince.Before(w.now) && !mm.AwaySince.IsZero():
+		return mm.AwaySince.Add(w.limits.UnreachableGrace)
 	default:
 		return time.Time{}
 	}

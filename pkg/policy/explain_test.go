@@ -40,10 +40,10 @@ func TestExplain(t *testing.T) {
 		want  []want
 	}{
 		{"nothing to do", []int64{20, 75, 20}, nil, []want{{reason: policy.BelowThreshold}, {reason: policy.NearQuota}, {reason: policy.BelowThreshold}}},
-		{"the fullest first, the leader last", []int64{85, 90, 85}, nil, []want{
-			{policy.AnotherMembersTurn, false, "compact defragment", "", "member b (2) is worked on first"},
+		{"the leader last", []int64{85, 90, 85}, nil, []want{
 			{policy.NearQuota, true, "compact defragment", "", ""},
-			{policy.AnotherMembersTurn, false, "compact move-leader defragment", "", "member b (2) is worked on first"},
+			{policy.NearQuota, true, "compact defragment", "", ""},
+			{policy.AnotherMembersTurn, false, "compact move-leader defragment", "", "member c (3) leads and is worked on last"},
 		}},
 		{"who holds the claim is named", []int64{85, 20, 20}, func(_ *policy.Limits, v *cluster.View, _ *policy.Memory) {
 			v.Claims.Holder, v.Claims.HolderMember = "db2 (process 7, version 1), the watchdog of member 2", 2
@@ -60,7 +60,7 @@ func TestExplain(t *testing.T) {
 		}, []want{{policy.OutsideWindow, false, "", "22:00", "waits for a maintenance window"}, {reason: policy.BelowThreshold}, {reason: policy.BelowThreshold}}},
 		{"after a step that failed", []int64{85, 20, 20}, func(_ *policy.Limits, _ *cluster.View, mem *policy.Memory) {
 			mem.Members[0].FailedAt, mem.Members[0].Failures = now, 4
-		}, []want{{policy.CoolingDown, false, "", "03:10", "failed"}, {reason: policy.BelowThreshold}, {reason: policy.BelowThreshold}}},
+		}, []want{{policy.CoolingDown, false, "", "03:10", "came to nothing, 4 times"}, {reason: policy.BelowThreshold}, {reason: policy.BelowThreshold}}},
 		{"paused here, which says nothing of the others", []int64{90, 20, 20}, func(_ *policy.Limits, v *cluster.View, _ *policy.Memory) {
 			v.Pause = cluster.Pause{Until: now.Add(2 * time.Hour)}
 		}, []want{{policy.Paused, false, "compact defragment", "05:00", "paused until"}, {reason: policy.BelowThreshold}, {reason: policy.BelowThreshold}}},
@@ -70,17 +70,19 @@ func TestExplain(t *testing.T) {
 		{"only observing", []int64{90, 20, 20}, func(l *policy.Limits, _ *cluster.View, _ *policy.Memory) {
 			l.Observe = true
 		}, []want{{policy.Observing, false, "compact defragment", "", ""}, {reason: policy.BelowThreshold}, {reason: policy.BelowThreshold}}},
-		{"nobody watches it", []int64{20, 90, 20}, func(l *policy.Limits, v *cluster.View, mem *policy.Memory) {
+		{"no watchdog has tickets for it", []int64{20, 90, 20}, func(l *policy.Limits, v *cluster.View, mem *policy.Memory) {
 			v.Claims.Watched = []cluster.MemberID{1, 3}
-			mem.Members[1].UnwatchedSince = now.Add(-time.Minute)
-		}, []want{{reason: policy.BelowThreshold}, {policy.AnotherMembersTurn, false, "", "03:01", "nobody watches member b"}, {reason: policy.BelowThreshold}}},
+			mem.Members[1].LargeSince = now.Add(-time.Minute)
+		}, []want{{reason: policy.BelowThreshold}, {policy.AnotherMembersTurn, false, "", "03:01", "it is adopted"}, {reason: policy.BelowThreshold}}},
 		{"silent", []int64{20, 90, 20}, func(_ *policy.Limits, v *cluster.View, _ *policy.Memory) {
 			v.Members[1].Contact, v.Members[1].Problem = cluster.Silent, "connection refused"
 		}, []want{{reason: policy.BelowThreshold}, {policy.MemberUnreachable, false, "", "", "connection refused"}, {reason: policy.BelowThreshold}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, v := policy.DefaultLimits(), explained(now, tt.files...)
-			mem := policy.Memory{}.WithLook(l, v)
+			earlier := v.Clone()
+			earlier.At = now.Add(-time.Second)
+			mem := policy.Memory{}.WithLook(l, earlier).WithLook(l, v)
 			if tt.edit != nil {
 				tt.edit(&l, &v, &mem)
 			}

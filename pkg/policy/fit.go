@@ -7,13 +7,32 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
-// LooksApart is the least time between the two looks that show a member caught
-// up.
-const LooksApart = 250 * time.Millisecond
+const (
+	// LooksApart is the least time for which a member has to have been ready, so
+	// that two observations have shown it caught up.
+	LooksApart = 250 * time.Millisecond
+	// promptAtLeast to promptAtMost is how long an answer may take to count as one
+	// of a member that nothing blocked: three times what its answers usually take.
+	// A member that needs longer than promptAtMost counts as absent.
+	promptAtLeast = time.Second
+	promptAtMost  = 3 * time.Second
+	promptFactor  = 3
+	// usualOver is how many answers the usual time of an answer is made of.
+	usualOver = 4
+)
+
+// prompt is how long an answer of a member may take.
+func (mm MemberMemory) prompt() time.Duration {
+	return min(promptAtMost, max(promptAtLeast, promptFactor*mm.Usual))
+}
+
+// answersInTime reports that a member counts as present.
+func answersInTime(m cluster.Member) bool {
+	return m.Contact == cluster.Answered && m.Took <= promptAtMost
+}
 
 // CaughtUp reports that a member answers, has the cluster's leader and is
-// within 1,000 of the highest applied index. One look is half of the proof;
-// the other half is a second one, LooksApart later.
+// within 1,000 of the highest applied index.
 func CaughtUp(v cluster.View, id cluster.MemberID) bool {
 	m, ok := v.Member(id)
 	if !ok || m.Contact != cluster.Answered || m.Leader == 0 || m.Leader != v.Leader() {
@@ -23,24 +42,32 @@ func CaughtUp(v cluster.View, id cluster.MemberID) bool {
 }
 
 // excused reports that a voter has been absent so long that, under NOSPACE, the
-// others are healed without it. A leader is never excused, and an answer from
-// somewhere else is no absence.
+// others are healed without it. One that comes back is waited for as soon as it has
+// caught up, unless work on it has come to nothing: then it has to be ready for
+// adopt-after first. A leader is never excused, nor is a blocked member, and
+// an answer from another member is no absence.
 func excused(l Limits, now time.Time, v cluster.View, mem Memory, m cluster.Member) bool {
-	since := mem.Of(m.ID).SilentSince
-	return v.Alarmed(cluster.AlarmNoSpace) && m.Contact == cluster.Silent && m.ID != v.Leader() &&
-		!since.IsZero() && now.Sub(since) >= l.UnreachableGrace
+	mm := mem.Of(m.ID)
+	return v.Alarmed(cluster.AlarmNoSpace) && m.Contact != cluster.Mismatched && !m.Blocked && m.ID != v.Leader() &&
+		!mm.AwaySince.IsZero() && now.Sub(mm.AwaySince) >= l.UnreachableGrace && (mm.ReadySince.IsZero() || mm.Failures > 0)
 }
 
-// obstacle is what keeps work from being begun: a reason and the member that
-// it is about.
+// ready reports that two observations have shown the member present and caught up.
+func (mm MemberMemory) ready(at time.Time) bool {
+	return !mm.ReadySince.IsZero() && at.Sub(mm.ReadySince) >= LooksApart
+}
+
+// obstacle is what keeps work from being begun: a reason, the member that it is
+// about, and when it ends by itself.
 type obstacle struct {
 	reason Reason
 	member cluster.MemberID
 	detail string
+	until  time.Time // zero: no clock says when
 }
 
 // Unfit returns why a member may not be defragmented now, or "" (I2, I3, I13).
-// It is asked for the decision and again right before the step.
+// It is asked for the decision, and again between two steps that block members.
 func Unfit(l Limits, now time.Time, v cluster.View, mem Memory, target cluster.MemberID) (Reason, string) {
 	if o := unfit(l, now, v, mem, target); o != nil {
 		return o.reason, o.detail
@@ -53,39 +80,42 @@ func Unfit(l Limits, now time.Time, v cluster.View, mem Memory, target cluster.M
 
 func unfit(l Limits, now time.Time, v cluster.View, mem Memory, target cluster.MemberID) *obstacle {
 	if v.Alarmed(cluster.AlarmCorrupt) {
-		return &obstacle{CorruptArmed, 0, "a CORRUPT alarm is listed"}
+		return &obstacle{reason: CorruptArmed, detail: "a CORRUPT alarm is listed"}
 	}
 	if v.Leader() == 0 {
-		return &obstacle{NotQuorate, 0, "no leader that more than half of the voters agree on"}
+		return &obstacle{reason: NotQuorate, detail: "more than half of the voters do not name the same leader"}
 	}
 	for _, m := range v.Voters() {
 		if m.ID != target && excused(l, now, v, mem, m) {
 			continue
 		}
-		if o := notThere(v, m); o != nil {
+		if o := notReady(l, v, mem.Of(m.ID), m); o != nil {
 			return o
 		}
 	}
 	return nil
 }
 
-// hindered reports that at this look no watchdog may work on any member, whosever
-// turn it is.
-func hindered(l Limits, v cluster.View, mem Memory) bool {
-	_, full := world{view: v}.fullLearner()
-	return full || unfit(l, v.At, v, mem, 0) != nil
-}
-
-// notThere returns why a voter does not count as present.
-func notThere(v cluster.View, m cluster.Member) *obstacle {
+// notReady returns why a voter does not count as present and caught up.
+func notReady(l Limits, v cluster.View, mm MemberMemory, m cluster.Member) *obstacle {
 	switch {
 	case m.Contact == cluster.Mismatched:
-		return &obstacle{IdentityMismatch, m.ID, fmt.Sprintf("member %s: %s", name(m), m.Problem)}
+		return &obstacle{reason: IdentityMismatch, member: m.ID, detail: fmt.Sprintf("member %s: %s", name(m), m.Problem)}
+	case m.Blocked:
+		return &obstacle{reason: MemberUnreachable, member: m.ID, detail: fmt.Sprintf("member %s is blocked: it answers a question for the member list and none for its status, as during a defragmentation", name(m))}
 	case m.Contact == cluster.Silent:
-		return &obstacle{MemberUnreachable, m.ID, fmt.Sprintf("member %s does not answer: %s", name(m), m.Problem)}
+		o := &obstacle{reason: MemberUnreachable, member: m.ID, detail: fmt.Sprintf("member %s does not answer: %s", name(m), m.Problem)}
+		if v.Alarmed(cluster.AlarmNoSpace) && !mm.AwaySince.IsZero() && m.ID != v.Leader() {
+			o.until = mm.AwaySince.Add(l.UnreachableGrace)
+		}
+		return o
+	case m.Took > mm.prompt():
+		return &obstacle{reason: MemberUnreachable, member: m.ID, detail: fmt.Sprintf("member %s took %s to answer, so it may be blocked", name(m), m.Took.Round(time.Millisecond))}
 	case !CaughtUp(v, m.ID):
-		return &obstacle{MemberCatchingUp, m.ID, fmt.Sprintf("member %s has not caught up: its applied index is %d of %d",
+		return &obstacle{reason: MemberCatchingUp, member: m.ID, detail: fmt.Sprintf("member %s has not caught up: its applied index is %d of %d",
 			name(m), m.AppliedIndex, v.AppliedIndex())}
+	case !mm.ready(v.At):
+		return &obstacle{reason: MemberCatchingUp, member: m.ID, detail: fmt.Sprintf("member %s has been seen caught up once, and has to be seen so again", name(m))}
 	default:
 		return nil
 	}

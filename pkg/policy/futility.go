@@ -14,7 +14,7 @@ import (
 func (w world) tooLarge() obstacle {
 	var worst cluster.Member
 	for _, m := range w.present() {
-		if clearOfQuota(m, w.quota(m)) {
+		if w.fits(m) {
 			continue
 		}
 		if m.ID == w.view.Local {
@@ -27,11 +27,11 @@ func (w world) tooLarge() obstacle {
 	}
 	q := w.quota(worst)
 	if !worst.Quota.Trusted() {
-		return obstacle{QuotaAssumed, worst.ID, fmt.Sprintf(
-			"member %s uses %s after compaction, which is too much for a quota of %s, and that quota is only assumed; set etcd.quota-backend-bytes to what the server runs with",
+		return obstacle{reason: QuotaAssumed, member: worst.ID, detail: fmt.Sprintf(
+			"member %s uses %s after compaction, which is too much for a quota of %s, and that quota is only assumed; set etcd.quota-backend-bytes in the configuration of the watchdog to what etcd runs with, or etcd.metrics-url to where its /metrics is",
 			name(worst), cluster.FormatBytes(worst.InUseBytes), cluster.FormatBytes(q.Bytes))}
 	}
-	return obstacle{LiveDataTooLarge, worst.ID, w.futile(worst)}
+	return obstacle{reason: LiveDataTooLarge, member: worst.ID, detail: w.futile(worst)}
 }
 
 // verdictStands reports that nothing has been won that would lift the verdict:
@@ -41,12 +41,11 @@ func (w world) tooLarge() obstacle {
 func (w world) verdictStands() bool {
 	local, ok := w.view.Member(w.view.Local)
 	if !ok || local.Contact != cluster.Answered || !w.view.Alarmed(cluster.AlarmNoSpace) ||
-		!w.compacted(w.memory.Of(w.view.Local)) || !w.inUseKnown(local) || clearOfQuota(local, w.quota(local)) {
+		!w.compacted(w.memory.Of(w.view.Local)) || !w.inUseKnown(local) || w.fits(local) {
 		return false
 	}
-	return !slices.ContainsFunc(w.present(), func(m cluster.Member) bool {
-		return m.Contact != cluster.Answered || atLeast(m.ReclaimableBytes(), w.quota(m), worthwhile)
-	})
+	present := w.present()
+	return len(w.reducible(present)) == 0 && !slices.ContainsFunc(present, func(m cluster.Member) bool { return m.Contact != cluster.Answered })
 }
 
 // liveTooLarge reports the same while nothing is refused yet: no history was left
@@ -62,11 +61,12 @@ func (w world) liveTooLarge(m cluster.Member) bool {
 func (w world) futile(m cluster.Member) string {
 	q := w.quota(m)
 	target := int64(float64(w.limits.DisarmBelow) * float64(q.Bytes))
-	wanted := int64(float64(m.InUseBytes)/float64(w.limits.CompactAt)) >> 20 << 20
+	wanted := (int64(float64(m.InUseBytes)/float64(w.limits.CompactAt)) + 1<<20) >> 20 << 20
+	excess := max(m.InUseBytes, m.SizeBytes-int64(float64(worthwhileAgain)*float64(q.Bytes))) - target
 	return fmt.Sprintf("the live data of member %s take %s of its quota of %s after compaction, and a defragmentation cannot make them smaller; "+
-		"delete %s or more, or raise --quota-backend-bytes to %s or more",
+		"delete %s or more, or restart every member with --quota-backend-bytes=%d (%s) or more",
 		name(m), cluster.FormatBytes(m.InUseBytes), cluster.FormatBytes(q.Bytes),
-		cluster.FormatBytes(max(0, m.InUseBytes-target)), cluster.FormatBytes(wanted))
+		cluster.FormatBytes(max(excess, int64(worthwhile*Share(q.Bytes)))), wanted, cluster.FormatBytes(wanted))
 }
 
 func (w world) usage(m cluster.Member) float64 {

@@ -73,7 +73,7 @@ var everyDecision = []any{
 	policy.CoolingDown, policy.OutsideWindow, policy.StallBudget, policy.NothingToReclaim, policy.LiveDataTooLarge,
 	policy.LearnerFull, policy.QuotaAssumed, policy.WaitingForClaim, policy.AnotherMembersTurn, policy.Adopted,
 	policy.VersionGuard, policy.DiskTooSmall, policy.Observing, policy.Paused,
-	policy.NoPermit, policy.Claim, policy.FixedOrder, policy.SingleVoter,
+	policy.NoPermit, policy.Claim, policy.Term, policy.SingleVoter, policy.Alone,
 	cluster.StepCompact, cluster.StepMoveLeader, cluster.StepDefragment, cluster.StepDisarm,
 }
 
@@ -143,6 +143,7 @@ func anyLimits(d *dice) policy.Limits {
 	l.MoveLeader = !d.seldom(4)
 	l.Immediate = d.seldom(8)
 	l.Observe = d.seldom(20)
+	l.Alone, l.TakeAtOnce = d.seldom(6), d.seldom(12)
 	if d.seldom(10) {
 		l.Only = pick[cluster.MemberID](d, 2, 4)
 	}
@@ -164,13 +165,13 @@ func anyLimits(d *dice) policy.Limits {
 
 // anyView is a look that an observation can have; members 2, 4, ... vote.
 func anyView(d *dice) cluster.View {
-	v := cluster.View{At: begin, ClusterID: 0xc, Local: pick[cluster.MemberID](d, 2, 2, 2, 4, 4, 6)}
+	v := cluster.View{At: begin, Ended: begin, ClusterID: 0xc, Beside: !d.seldom(6), Local: pick[cluster.MemberID](d, 2, 2, 2, 4, 4, 6)}
 	voters, leader := pick(d, 3, 3, 3, 1, 2, 5), pick[cluster.MemberID](d, 2, 2, 4, 6, 10)
 	all := pick(d, "3.6.16", "3.6.16", "3.6.16", "3.6.16", "3.5.6", "3.5.5")
 	mixed := d.seldom(16)
 	size, spread, troubled, assumed := anySize(d), d.seldom(2), d.seldom(2), d.seldom(6)
 	if assumed {
-		size = pick(d, size, [2]int64{513 * mib, 509 * mib})
+		size, spread = pick(d, size, [2]int64{513 * mib, 509 * mib}, [2]int64{513 * mib, 511 * mib}), false
 	}
 	for i := range voters {
 		m := anyMember(d, cluster.MemberID(2*i+2), leader, troubled)
@@ -243,6 +244,10 @@ func anyMember(d *dice, id, leader cluster.MemberID, troubled bool) cluster.Memb
 		m.Leader = 0
 	case 11:
 		m.RaftTerm, m.Revision = 3, 5010
+	case 5:
+		m.Took = pick(d, 1200*time.Millisecond, 4*time.Second)
+	case 4:
+		m.Contact, m.Blocked = cluster.Silent, true
 	}
 	return m
 }
@@ -252,12 +257,12 @@ func onlyAnswers(m cluster.Member) cluster.Member {
 	if m.Contact == cluster.Answered {
 		return m
 	}
-	return cluster.Member{ID: m.ID, Learner: m.Learner, Contact: m.Contact, Problem: "connection refused"}
+	return cluster.Member{ID: m.ID, Learner: m.Learner, Contact: m.Contact, Problem: "connection refused", Blocked: m.Blocked}
 }
 
 func anyClaims(d *dice, local cluster.MemberID) cluster.Claims {
 	all := []cluster.MemberID{2, 4, 6, 8, 10, 11}
-	c := cluster.Claims{Known: true, Enrolled: true, Watched: all}
+	c := cluster.Claims{Known: true, Enrolled: true, Watched: all, Term: 2}
 	switch d.roll(8) {
 	case 3:
 		c.Watched = []cluster.MemberID{local}
@@ -269,6 +274,9 @@ func anyClaims(d *dice, local cluster.MemberID) cluster.Claims {
 		c = cluster.Claims{}
 	case 7:
 		c.Enrolled, c.Watched = false, nil
+	}
+	if c.Known && d.seldom(8) {
+		c.UsableAt = begin.Add(pick(d, -time.Second, time.Second))
 	}
 	if c.Known && d.seldom(8) {
 		c.Holder, c.HolderMember = "host4", 4
@@ -287,9 +295,9 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 	for _, m := range v.Members {
 		mm := policy.MemberMemory{
 			ID:             m.ID,
-			SilentSince:    d.ago(now, time.Minute, 5*time.Minute, time.Hour),
-			UnwatchedSince: d.ago(now, time.Minute, 3*time.Minute),
-			WorkSince:      d.ago(now, time.Minute, 3*time.Minute, 20*time.Minute),
+			AwaySince:      d.ago(now, time.Minute, 5*time.Minute, time.Hour),
+			ReadySince:     d.ago(now, time.Minute, time.Second),
+			LargeSince:     d.ago(now, time.Minute, 3*time.Minute, 20*time.Minute),
 			SizeBytes:      m.SizeBytes,
 			InUseBytes:     pick(d, m.InUseBytes, m.SizeBytes),
 			InUseSince:     d.ago(now, time.Second, time.Minute),
@@ -308,9 +316,11 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 	}
 	mem.DueSince = d.ago(now, time.Second, time.Minute)
 	mem.ProgressAt = d.ago(now, time.Second, 3*time.Minute)
-	mem.ProgressFrom = mem.ProgressAt
-	for i := range mem.Members {
-		mem.Members[i].WorkFrom = mem.Members[i].WorkSince
+	if len(v.Members) > 0 {
+		mem.Quiet = policy.Quiet{Leader: v.Leader(), Term: pick[uint64](d, 2, 3), Since: d.ago(now, time.Second, 16*time.Second, 2*time.Minute)}
+		for _, m := range v.Voters() {
+			mem.Quiet.Voters = append(mem.Quiet.Voters, m.ID)
+		}
 	}
 	if d.seldom(2) {
 		mem.Disarms, mem.DisarmedAt = d.roll(6), now.Add(-pick(d, time.Second, 2*time.Minute, 6*time.Minute, 11*time.Minute))
@@ -321,9 +331,10 @@ func anyMemory(d *dice, v cluster.View) policy.Memory {
 	if d.seldom(12) && len(v.Members) > 0 {
 		mem = mem.WithDoubt(policy.Doubt{Member: pick(d, v.Members...).ID, Closed: now.Add(-time.Minute)})
 	}
-	if d.seldom(2) { // the same look, a while ago
+	if d.seldom(2) { // the same observation, a while ago
 		earlier := v.Clone()
-		earlier.At = now.Add(-pick(d, time.Second, 3*time.Minute))
+		earlier.At = now.Add(-pick(d, time.Second, 16*time.Second, 3*time.Minute))
+		earlier.Ended = earlier.At
 		mem = mem.WithLook(policy.DefaultLimits(), earlier)
 	}
 	return mem

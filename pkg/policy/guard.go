@@ -19,15 +19,15 @@ type fault struct {
 var faults = []fault{{
 	affects: func(v string) bool { return !before(v, 3, 5, 0) && before(v, 3, 5, 6) },
 	refuses: true,
-	what:    "a crash during a defragmentation can make its revisions differ from the other members' (mended in 3.5.6)",
+	what:    "a crash during a defragmentation can make its revisions differ from the other members' (fixed in 3.5.6)",
 }, {
 	affects: func(v string) bool { return before(v, 3, 4, 35) || !before(v, 3, 5, 0) && before(v, 3, 5, 17) },
-	what:    "a disk that fills up during a defragmentation can end in a crash (mended in 3.4.35 and 3.5.17)",
+	what:    "a disk that fills up during a defragmentation can end in a crash (fixed in 3.4.35 and 3.5.17)",
 }, {
 	affects: func(v string) bool {
 		return before(v, 3, 4, 38) || !before(v, 3, 5, 0) && before(v, 3, 5, 23) || !before(v, 3, 6, 0) && before(v, 3, 6, 5)
 	},
-	what: "a defragmentation while it receives a snapshot can damage its data (mended in 3.4.38, 3.5.23 and 3.6.5); so it is never done to a member that has not caught up",
+	what: "a defragmentation while it receives a snapshot can damage its data (fixed in 3.4.38, 3.5.23 and 3.6.5); so it is never done to a member that has not caught up",
 }}
 
 // Fault is a known fault of a server version, for people.
@@ -63,10 +63,10 @@ func faultOf(m cluster.Member) (fault, bool) {
 // refuses every write is the greater harm.
 func (w world) guarded(m cluster.Member) *obstacle {
 	if f, known := faultOf(m); known && f.refuses {
-		return &obstacle{VersionGuard, m.ID, fmt.Sprintf("member %s runs etcd %s: %s; upgrade it", name(m), m.Version, f.what)}
+		return &obstacle{reason: VersionGuard, member: m.ID, detail: fmt.Sprintf("member %s runs etcd %s: %s; upgrade it", name(m), m.Version, f.what)}
 	}
 	if why := w.changing(); why != "" {
-		return &obstacle{VersionGuard, 0, why + "; voluntary work waits until that is done"}
+		return &obstacle{reason: VersionGuard, detail: why + "; voluntary work waits until that is done"}
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (w world) noRoom(m cluster.Member) *obstacle {
 	if disk.FreeBytes >= need {
 		return nil
 	}
-	return &obstacle{DiskTooSmall, m.ID, fmt.Sprintf("a defragmentation of member %s needs %s on its disk, and %s are free; free some, or move the data directory to a larger disk",
+	return &obstacle{reason: DiskTooSmall, member: m.ID, detail: fmt.Sprintf("a defragmentation of member %s needs %s on its disk, and %s are free; free some, or move the data directory to a larger disk",
 		name(m), cluster.FormatBytes(need), cluster.FormatBytes(disk.FreeBytes))}
 }
 

@@ -37,7 +37,7 @@ func TestFaultyVersions(t *testing.T) {
 			if stands != (tt.risk != none) || tt.risk == none && w.decision.Risk != "" {
 				t.Errorf("lasting: %+v, risk %q", w.decision.Standing, w.decision.Risk)
 			}
-			s.run("member 1 500/100; alarm 1; member 2 500/100; compacted; look; wait 2m; look")
+			s.run("member 1 500/100; alarm 1; member 2 500/100; enrolled none; compacted; look; wait 2m; look; do 2; look; wait 15s; look; wait 6s; compacted; look; wait 15s; compacted")
 			if d := s.look(w); !strings.Contains(brief(d), "defragment") || !strings.Contains(d.Risk, tt.risk) {
 				t.Errorf("under NOSPACE: %s, with the risk %q", brief(d), d.Risk)
 			}
@@ -61,7 +61,7 @@ func TestVersionsThatChange(t *testing.T) {
 		{"not even what is urgent", large + "member 2 490/100; member 3 version 3.7.3", refused},
 		{"nor what was asked for now", large + "limit immediate true; member 3 version 3.7.3", refused},
 		{"history is given up all the same", large + "member 2 450/300; member 3 version 3.7.3", []string{"near_quota 2: compact 2@4000"}},
-		{"under NOSPACE there is no waiting", large + "member 2 513/100; member 3 version 3.7.3; alarm 2; compacted", []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
+		{"under NOSPACE there is no waiting", large + "member 2 513/100; member 3 version 3.7.3; alarm 2; compacted", []string{"nospace_armed 2: defragment 2 [claim] urgent"}},
 	})
 }
 
@@ -71,7 +71,7 @@ func TestDiskTooSmall(t *testing.T) {
 	const large = "watch 2; members 3 100/100 of 500; member 2 450/100;"
 	const full = "watch 2; members 3 100/100 of 500; member 2 500/100; alarm 2; compacted;"
 	work := []string{"near_quota 2: compact 2@4000, defragment 2 [claim]"}
-	healed := []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}
+	healed := []string{"nospace_armed 2: defragment 2 [claim] urgent"}
 	refused := []string{"disk_too_small 2"}
 	tell(t, []story{
 		{"room enough", large + "disk 2 164", work},
@@ -84,7 +84,7 @@ func TestDiskTooSmall(t *testing.T) {
 		{"under NOSPACE", full + "disk 2 163", refused},
 		{"under NOSPACE, with room", full + "disk 2 164", healed},
 		{"compaction needs none", "watch 2; members 3 100/100 of 500; member 2 500/100; alarm 2; disk 2 0", []string{"nospace_armed 2: compact 2@5000 urgent"}},
-		{"nor does disarming", "watch 2; members 3 100/100 of 500; alarm 2; disk 2 0", []string{"nospace_armed 2: disarm 2 [claim] urgent"}},
+		{"nor does disarming", "watch 2; members 3 100/100 of 500; alarm 2; disk 2 0", []string{"nospace_armed 2: disarm 2 urgent"}},
 		{"another member has a disk of its own", "watch 2; members 3 100/100 of 500; member 3 450/100; disk 2 0; look; wait 2m", []string{"adopted 3: compact 3@4000, defragment 3 [claim]"}},
 	})
 	s := newStage(t)
@@ -108,7 +108,7 @@ func TestObserve(t *testing.T) {
 		"members 3 100/100 of 500":                                                            {"below_threshold", ""},
 		"watch 2; members 3 100/100 of 500; member 2 450/100; limit window 60-300":            {"outside_window 2", "window"},
 		"watch 2; members 3 100/100 of 500; member 2 450/100; disk 2 0":                       {"disk_too_small 2", "needs 164 MiB"},
-		"members 3 100/100 of 500; alarm 1; alarm 2 corrupt":                                  {"corrupt_armed", "nothing is touched"},
+		"members 3 100/100 of 500; alarm 1; alarm 2 corrupt":                                  {"corrupt_armed", "nothing is done"},
 		"watch 2; members 3 100/100 of 500; member 2 450/100; look; wait 1h; member 2 silent": {"member_unreachable 2", "does not answer"},
 	} {
 		t.Run(script, func(t *testing.T) {

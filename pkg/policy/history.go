@@ -35,7 +35,7 @@ const (
 // little that history is not what takes the space.
 func (w world) compactAlone() (Decision, bool) {
 	m, kept, due := w.historyGivesWay()
-	if !due || !w.myTurnToCompact(m) || w.failedLately(m.ID) != nil {
+	if !due || w.armed() || !w.memory.Of(m.ID).CompactingSince.IsZero() || !w.myTurnToCompact(m) || w.failedLately(m.ID) != nil {
 		return Decision{}, false
 	}
 	d := w.compaction(NearQuota, m.ID, w.view.Revision()-kept)

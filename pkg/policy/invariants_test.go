@@ -64,8 +64,11 @@ func (j judge) armed() bool { return j.v.Alarmed(cluster.AlarmNoSpace) }
 
 // excused: absent beyond the grace, under NOSPACE, and not the leader.
 func (j judge) excused(m cluster.Member) bool {
-	since := j.mem.Of(m.ID).SilentSince
-	return j.armed() && m.Contact == cluster.Silent && m.ID != j.v.Leader() && !since.IsZero() && !j.now.Before(since.Add(j.l.UnreachableGrace))
+	since, ready := j.mem.Of(m.ID).AwaySince, j.mem.Of(m.ID).ReadySince
+	if !ready.IsZero() {
+		return false
+	}
+	return j.armed() && m.Contact != cluster.Mismatched && !m.Blocked && m.ID != j.v.Leader() && !since.IsZero() && !j.now.Before(since.Add(j.l.UnreachableGrace))
 }
 
 // healthy: it answers, and has caught up with a leader.
@@ -84,7 +87,8 @@ func (j judge) stillness() {
 		"the cluster has no quorum":                  j.v.Leader() == 0,
 		"I13: the local member is not the one asked": local.Contact != cluster.Answered,
 	} {
-		j.require(!still || !j.d.Acts(), "steps although "+when)
+		compactsOnly := strings.HasPrefix(when, "rule 3") && !j.d.Has(cluster.StepDefragment) && !j.d.Has(cluster.StepMoveLeader) && !j.d.Has(cluster.StepDisarm)
+		j.require(!still || !j.d.Acts() || compactsOnly, "steps although "+when)
 	}
 	j.require(j.d.Reason != "", "no reason")
 	j.require(!j.l.Observe || !j.d.Acts(), "steps although nothing but observing was asked for")
@@ -134,6 +138,9 @@ func (j judge) steps() {
 			to, listed := j.v.Member(s.To)
 			j.require(j.l.MoveLeader && s.Member == j.v.Leader(), "a leadership is moved that is not there, or shall stay")
 			j.require(listed && !to.Learner && s.To != s.Member && j.healthy(to), "the leadership moves to nobody fit for it")
+			if s.To == j.v.Local && j.d.Permit == policy.Term {
+				continue // a takeover
+			}
 			j.require(j.d.Has(cluster.StepDefragment), "a leadership is moved for nothing")
 			better := slices.ContainsFunc(j.v.Voters(), func(m cluster.Member) bool { return m.ID != s.Member && j.healthy(m) && j.done(m) })
 			j.require(j.done(to) || !better, "the leadership moves to a voter that is not done, and another one is")
@@ -144,7 +151,17 @@ func (j judge) steps() {
 // done: a member that nothing is left to do for under NOSPACE.
 func (j judge) done(m cluster.Member) bool {
 	full := j.armed() && j.l.Only == 0 && m.Quota.Trusted() && policy.Share(m.Usage()) >= j.l.DisarmBelow
-	return !full || float64(m.ReclaimableBytes()) < 0.01*float64(m.Quota.Bytes)
+	return !full || float64(m.ReclaimableBytes()) < j.least(m)*float64(m.Quota.Bytes)
+}
+
+// least is the share of the quota that has to be won under NOSPACE.
+func (j judge) least(m cluster.Member) float64 {
+	mm := j.mem.Of(m.ID)
+	proven := !mm.ShrankAt.IsZero() && !mm.ShrankAt.Before(j.mem.ArmedSince) || !mm.WorkedAt.IsZero() && !mm.WorkedAt.Before(j.mem.ArmedSince)
+	if proven {
+		return 0.05
+	}
+	return 0.01
 }
 
 // permits: under what right the work is done.
@@ -158,20 +175,27 @@ func (j judge) permits() {
 		return m.Contact == cluster.Answered && slices.Contains(oldVersions, m.Version)
 	})
 	compactsOnly := len(j.d.Steps) == 1 && j.d.Has(cluster.StepCompact)
+	disarmsOnly := !slices.ContainsFunc(j.d.Steps, func(s cluster.Step) bool { return s.Kind != cluster.StepDisarm })
 	switch j.d.Permit {
 	case policy.NoPermit:
-		j.require(compactsOnly, "work without any right to it")
+		j.require(compactsOnly || disarmsOnly, "work without any right to it")
 	case policy.Claim:
-		j.require(claims.Known && claims.Enrolled, "a claim without a ticket")
-	case policy.FixedOrder:
-		j.require(claims.Known, "the fixed order, and nobody knows who has tickets")
-		j.require(old || j.armed() && len(claims.Watched) == 0 && !claims.Enrolled, "the fixed order, and somebody has tickets")
-		j.require(!j.d.Has(cluster.StepDefragment) || j.d.TurnEnds.After(j.now), "the fixed order, and nothing ends the turn")
+		j.require(claims.Known && claims.Enrolled && !j.now.Before(claims.UsableAt), "a claim without a ticket that may be taken")
+		j.require(!old || !j.armed(), "a claim, and a full member refuses to let it be taken")
+	case policy.Term:
+		q := j.mem.Quiet
+		j.require(claims.Known && j.armed() && len(claims.Watched) == 0, "the leader's term, and tickets may exist")
+		j.require(j.v.Beside, "the leader's term, and this watchdog is not next to its member")
+		j.require(q.Leader == j.v.Leader() && q.Term == claims.Term && q.Term != 0, "the leader's term, and it is not known")
+		j.require(!q.Since.IsZero() && (j.v.At.Sub(q.Since) >= 15*time.Second || j.l.TakeAtOnce && j.v.Leader() != j.v.Local), "the leader's term, and it was not quiet for long enough")
+		j.require((j.v.Leader() == j.v.Local) == j.d.Has(cluster.StepDefragment), "a defragmentation next to a follower, or a takeover next to the leader")
 	case policy.SingleVoter:
-		j.require(alone, "somebody else may be at work")
+		j.require(alone, "another member may be at work")
+	case policy.Alone:
+		j.require(j.l.Alone && j.armed(), "alone, and the operator has not stated it")
 	}
-	j.require(claims.Known || alone || compactsOnly && !j.armed(), "work, and nobody knows who holds the claim")
-	j.require(!j.d.Has(cluster.StepDefragment) || claims.Holder == "", "I1: somebody else holds the claim")
+	j.require(claims.Known || alone || compactsOnly || disarmsOnly, "work, and it is not known who holds the claim")
+	j.require(!j.d.Has(cluster.StepDefragment) || claims.Holder == "", "I1: another watchdog holds the claim")
 }
 
 // oldVersions are those of the versions that tests use whose full members
@@ -185,20 +209,19 @@ func (j judge) disarming() {
 	}
 	var listed, disarmed []cluster.Alarm
 	for _, a := range j.v.Alarms {
-		if a.Kind == cluster.AlarmNoSpace && a.Member != 0 {
+		if a.Kind == cluster.AlarmNoSpace {
 			listed = append(listed, a)
 		}
 	}
 	for _, s := range j.d.Steps {
 		j.require(s.Kind == cluster.StepDisarm, "I7: disarm is not all that is done")
-		j.require(s.Member != 0, "I6: an alarm is disarmed without an id")
 		disarmed = append(disarmed, cluster.Alarm{Member: s.Member, Kind: s.Alarm})
 	}
 	j.require(slices.Equal(listed, disarmed), "I6: disarmed is not what NOSPACE is listed for")
 	back := j.mem.Disarms > 0 && !j.mem.ArmedSince.Before(j.mem.DisarmedAt) && j.mem.ArmedSince.Sub(j.mem.DisarmedAt) <= 10*time.Minute
-	if back && j.mem.Disarms > 1 {
-		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 4)-2]
-		restarted := slices.ContainsFunc(listed, func(a cluster.Alarm) bool { return j.mem.Of(a.Member).BackAt.After(j.mem.DisarmedAt) })
+	if back && !j.mem.ProgressAt.After(j.mem.DisarmedAt) {
+		pause := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}[min(j.mem.Disarms, 3)-1]
+		restarted := slices.ContainsFunc(listed, func(a cluster.Alarm) bool { return j.mem.Of(a.Member).ReadySince.After(j.mem.DisarmedAt) })
 		if restarted {
 			pause = time.Minute
 		}
@@ -211,7 +234,7 @@ func (j judge) disarming() {
 			j.require(!full, "a learner is full and would raise the alarm again")
 			continue
 		}
-		if j.excused(m) {
+		if j.excused(m) && (m.Contact != cluster.Answered || m.Took > 3*time.Second) {
 			continue
 		}
 		j.require(m.Contact == cluster.Answered, "disarmed, and a voter is not there to be judged")
@@ -223,9 +246,9 @@ func (j judge) disarming() {
 		small = small && m.Quota.Trusted() && float64(m.SizeBytes) < disarmBelow
 		margin := max(int64(0.02*float64(m.Quota.Bytes)), min(16*mib, m.Quota.Bytes/4))
 		if m.Quota.Trusted() {
-			tight = tight && m.SizeBytes <= m.Quota.Bytes-margin
+			tight = tight && (m.SizeBytes <= m.Quota.Bytes-margin || float64(m.SizeBytes) < disarmBelow)
 			large := back || float64(m.SizeBytes) >= disarmBelow
-			tight = tight && (!large || float64(m.ReclaimableBytes()) < 0.01*float64(m.Quota.Bytes) || j.l.Only != 0 && j.l.Only != m.ID)
+			tight = tight && (!large || float64(m.ReclaimableBytes()) < j.least(m)*float64(m.Quota.Bytes) || j.l.Only != 0 && j.l.Only != m.ID)
 		}
 	}
 	j.require(small || tight, "I6: disarmed while a file is too large, or can still be made smaller")
@@ -233,7 +256,7 @@ func (j judge) disarming() {
 
 // defragmenting: I3.
 func (j judge) defragmenting() {
-	if !j.d.Has(cluster.StepDefragment) && !j.d.Has(cluster.StepMoveLeader) {
+	if !j.d.Has(cluster.StepDefragment) {
 		return
 	}
 	for _, m := range j.v.Voters() {

@@ -31,11 +31,16 @@ type Limits struct {
 	MinPollInterval  time.Duration // between two looks under NOSPACE
 	AssumedSpeed     int64         // bytes per second that clients may begin to write between two looks; 0: none
 
+	SendWithin    time.Duration // A: a step under the leader's term is sent within this time of the start of its observation
+	DeliveryBound time.Duration // how long a request may still be on its way after its connection was closed
+
 	Observe bool // nothing is ever done; the decisions are reported
 
-	// For one pass that a person has asked for.
-	Only      cluster.MemberID // work on this member alone; 0: on all
-	Immediate bool             // voluntary work without cooldown, window and stall budget
+	// For one pass that the operator has asked for.
+	Only       cluster.MemberID // work on this member alone; 0: on all
+	Immediate  bool             // voluntary work without cooldown, window and stall budget
+	TakeAtOnce bool             // the first takeover of the leadership waits for no other watchdog
+	Alone      bool             // the operator states that no other watchdog or tool works on the cluster
 }
 
 // DefaultLimits returns the limits that hold where nothing is configured.
@@ -56,5 +61,7 @@ func DefaultLimits() Limits {
 		PollInterval:     10 * time.Second,
 		MinPollInterval:  500 * time.Millisecond,
 		AssumedSpeed:     32 << 20,
+		SendWithin:       5 * time.Second,
+		DeliveryBound:    10 * time.Second,
 	}
 }

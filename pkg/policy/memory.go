@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -9,58 +8,56 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/forecast"
 )
 
-// Memory is what earlier looks and earlier work have taught. It is a value:
-// WithLook and WithOutcome return a new one and leave the old one as it was.
-// The zero Memory is a fresh start, which is always safe.
+// Memory is what earlier observations and earlier work have shown: facts, and
+// no conclusions. It is a value: WithLook and WithOutcome return a new one and
+// leave the old one as it was. The zero Memory is a fresh start, which is always
+// safe.
 type Memory struct {
-	Members []MemberMemory // sorted by id
-	Doubts  []Doubt        // defragmentations that may still be running; sorted by member
+	ClusterID uint64
+	Revision  int64          // the highest that was seen; one that goes back is a restored cluster
+	Members   []MemberMemory // sorted by id
+	Doubts    []Doubt        // defragmentations that may still be running; sorted by member
+	Standing  []Condition    // what stood at the last decision
 
-	HeldSince time.Time // since when somebody holds the claim; zero: nobody does
+	HeldSince  time.Time        // since when some watchdog holds the claim; zero: none does
+	HeldFor    cluster.MemberID // the member that it works on
+	ProgressAt time.Time        // when a file was last seen to shrink
 
-	// NOSPACE as all looks saw it, whoever armed or disarmed it.
-	ArmedSince   time.Time // zero: not listed
-	DisarmedAt   time.Time // when it was last seen to go
-	Disarms      int       // how often it went without staying away for disarmHolds
-	ArmedTopSize int64     // the largest voter's file since it was listed
+	ArmedSince   time.Time // since when NOSPACE is listed; zero: it is not
+	ArmedTopSize int64     // the largest voter's file since then
+	DisarmedAt   time.Time // when this watchdog last disarmed
+	Disarms      int       // how often in a row that did not last for disarmHolds
 
-	Look          Look      // what the fixed order saw unchanged, and since when
-	LookedAt      time.Time // when the last look was
-	HinderedSince time.Time // since when no watchdog could have worked on any member; zero: at the last look one could
-
-	ProgressAt   time.Time // when work on some member was last seen to get somewhere
-	ProgressFrom time.Time // the earliest that it can have been: another watchdog may have seen it then
+	Quiet     Quiet // of the leader's term
+	Takeovers int   // of the leadership, since this watchdog last completed a defragmentation
 
 	DueSince time.Time // since when a compaction alone is due; zero: none is
 }
 
 // MemberMemory is what is remembered of one member.
 type MemberMemory struct {
-	ID             cluster.MemberID
-	SilentSince    time.Time // zero: it answered the last time it was asked
-	BackAt         time.Time // when it last answered again after it had been silent
-	UnwatchedSince time.Time // zero: somebody has a book for it, or nobody looked
-	WorkSince      time.Time // zero: it needs no work; else since when, counted anew at each progress and whenever it could not be done
-	WorkFrom       time.Time // the same by the clock of a watchdog that saw all of that as early as can be, and no short hindrance
-	SizeBytes      int64     // at the last look
-	InUseBytes     int64
-	InUseSince     time.Time // since when InUseBytes has not fallen
-	ShrankAt       time.Time // when the file was last seen smaller than before
+	ID         cluster.MemberID
+	AwaySince  time.Time     // when its absence began, which ends once it has been ready for adopt-after without a break; zero: it is not absent
+	ReadySince time.Time     // since when it has answered in time and has been caught up, without a break; zero: it is not now
+	Usual      time.Duration // how long its answers usually take
+	LargeSince time.Time     // since when its file has been too large to be left alone, and has not shrunk; zero: it is not
+	SizeBytes  int64         // at the last observation
+	InUseBytes int64
+	InUseSince time.Time // since when InUseBytes has not changed
+	ShrankAt   time.Time // when the file was last seen smaller than before
 
-	CompactedRevision int64 // what a physical compaction through this member has reached
+	CompactingSince   time.Time // since when a compaction of ours through it has been in flight; zero: none is
+	CompactedRevision int64     // what a physical compaction through this member has reached
 	CompactedAt       time.Time
 	CompactedInUse    int64     // pages in use right after it, in bytes
 	CompactionWon     int64     // by how much they fell, in bytes
 	KeptRevisions     int64     // the history that it kept
 	FirstCompactedAt  time.Time // when one was first made through it
-	TooLarge          bool      // its live data were too large when no NOSPACE was listed, and nothing has refuted that since
 
-	LacksRoom bool // at the last look its disk, which is that of this host, had no room for the work that it needs
-
-	FailedAt       time.Time // when etcd last failed a step of ours on it; zero: the last one succeeded
+	FailedAt       time.Time // when a piece of work on it last came to nothing; zero: the last one succeeded
 	Failures       int       // in a row
 	WorkedAt       time.Time // the end of the last defragmentation of this member that we did
-	WonBytes       int64     // what it won
+	WonBytes       int64     // what it freed
 	BytesPerSecond float64   // how fast it was, by the size it left behind
 	Growth         forecast.History
 	Cooldown       time.Duration
@@ -75,175 +72,139 @@ func (mm MemberMemory) CooldownUntil() time.Time {
 	return mm.WorkedAt.Add(mm.Cooldown)
 }
 
-// Look is a state of the world that the fixed order has to see twice.
-type Look struct {
-	Seen  string // a fingerprint
-	Since time.Time
-}
-
-// Outcome is what came of a piece of work.
-type Outcome struct {
-	At          time.Time
-	Decision    Decision
-	Done        []cluster.Step // those that completed, in order
-	View        cluster.View   // the look after the last step
-	Took        time.Duration  // of the defragmentation
-	Before      int64          // the file before the defragmentation, in bytes
-	InUseBefore int64          // pages in use before the compaction, in bytes
-	Doubt       *Doubt         // the defragmentation's outcome is unknown
-	Err         error          // what ended the work early; nil: every step was done
-	StepFailed  bool           // it was a step that failed, and not what comes before one
-}
-
-const (
-	// disarmHolds is how long NOSPACE has to stay away for a disarm to have been
-	// right. The alarm of a cluster that is still full is back within a second.
-	disarmHolds = 10 * time.Minute
-	// disarmShows is how long a disarm may take until every member's status shows
-	// it. An alarm that is listed after that is a new one.
-	disarmShows = time.Second
-	maxCooldown = 7 * 24 * time.Hour
-)
-
 func (m Memory) clone() Memory {
 	m.Members = slices.Clone(m.Members)
 	m.Doubts = slices.Clone(m.Doubts)
+	m.Standing = slices.Clone(m.Standing)
 	return m
 }
 
 // Of returns what is remembered of one member; the zero value if nothing is.
 func (m Memory) Of(id cluster.MemberID) MemberMemory {
-	if i := slices.IndexFunc(m.Members, func(mm MemberMemory) bool { return mm.ID == id }); i >= 0 {
-		return m.Members[i]
+	if mm := m.member(id); mm != nil {
+		return *mm
 	}
 	return MemberMemory{ID: id}
 }
 
-// WithLook returns the memory with one look folded in. Members that are not in
-// the member list any more are forgotten, and so are doubts about them.
-func (m Memory) WithLook(l Limits, v cluster.View) Memory {
-	next := m.clone()
-	if v.Problem != "" {
-		return next
+func (m Memory) member(id cluster.MemberID) *MemberMemory {
+	i := slices.IndexFunc(m.Members, func(mm MemberMemory) bool { return mm.ID == id })
+	if i < 0 {
+		return nil
 	}
+	return &m.Members[i]
+}
+
+// stood reports that a condition stood at the last decision.
+func (m Memory) stood(reason Reason, id cluster.MemberID) bool {
+	return slices.ContainsFunc(m.Standing, func(c Condition) bool { return c.Reason == reason && c.Member == id })
+}
+
+// Rewound reports that an observation shows another cluster than the memory is
+// of, or the same one restored from a snapshot: whatever is remembered of
+// compactions, growth and work is of no use then.
+func (m Memory) Rewound(v cluster.View) bool {
+	another := v.ClusterID != 0 && m.ClusterID != 0 && v.ClusterID != m.ClusterID
+	// The leader has applied everything that was ever shown as applied.
+	leader, _ := v.Member(v.Leader())
+	return another || leader.Contact == cluster.Answered && leader.Revision > 0 && v.Revision() < m.Revision
+}
+
+// WithLook returns the memory with one observation folded in. Members that are
+// not in the member list any more are forgotten, and so are doubts about them.
+func (m Memory) WithLook(l Limits, v cluster.View) Memory {
+	next, foreign := m.fold(l, v, 0)
+	if v.Problem == "" {
+		next.Quiet = m.Quiet.Next(next.sight(l, v, foreign))
+	}
+	return next
+}
+
+// fold is WithLook but for the term, which an observation in the middle of work
+// does not read. Foreign says that another tool is at work: a file has become
+// smaller, of another member than this watchdog has worked on.
+func (m Memory) fold(l Limits, v cluster.View, worked cluster.MemberID) (next Memory, foreign bool) {
+	if v.Problem != "" {
+		return m.clone(), false
+	}
+	if m.Rewound(v) {
+		m = Memory{}
+	}
+	next = m.clone()
+	next.ClusterID, next.Revision = max(next.ClusterID, v.ClusterID), max(next.Revision, v.Revision())
 	next.noteAlarm(v)
-	next.noteHolder(v)
 	next.Members = make([]MemberMemory, 0, len(v.Members))
 	for _, member := range v.Members {
-		next.Members = append(next.Members, m.Of(member.ID).withLook(l, v, member, next))
+		before := m.Of(member.ID)
+		next.Members = append(next.Members, before.withLook(l, v, member))
+		if member.Contact == cluster.Answered && member.SizeBytes < before.SizeBytes {
+			next.ProgressAt = v.At
+			foreign = foreign || member.ID != worked
+		}
 	}
-	next.noteHindrance(l, v)
-	if next.progressed(m) {
-		next.ProgressAt, next.ProgressFrom = v.At, m.lookBefore(v.At)
-	}
-	next.LookedAt = v.At
+	next.noteHolder(v)
 	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool {
 		_, listed := v.Member(d.Member)
 		return !listed
 	})
-	next.Look = m.Look.next(v, next)
 	next.noteDue(l, v)
-	return next
+	return next, foreign
 }
 
-// progressed reports that a file became smaller, or that a member needs no work any
-// more, which before this look it did.
-func (m Memory) progressed(before Memory) bool {
-	return slices.ContainsFunc(m.Members, func(now MemberMemory) bool {
-		then := before.Of(now.ID)
-		return now.ShrankAt.After(then.ShrankAt) || now.WorkSince.IsZero() && !then.WorkSince.IsZero()
-	})
+// WithDecision returns the memory with what stands at a decision.
+func (m Memory) WithDecision(d Decision) Memory {
+	m.Standing = d.Standing
+	return m
 }
 
-// lookBefore is the look before the one at that time: what this one sees for the
-// first time can have been seen by others from then on.
-func (m Memory) lookBefore(now time.Time) time.Time {
-	if m.LookedAt.IsZero() || m.LookedAt.After(now) {
-		return now
-	}
-	return m.LookedAt
-}
-
-// noteHindrance lets the time in which members need work begin only when the
-// hindrance is over. Who could not be worked on has not been neglected: else every
-// watchdog without a claim would pass over all the others then, and all at once. A
-// short one, as while the leadership moves, is not seen by all of them: by the
-// clock that bounds a watchdog's own turn it does not count.
-func (m *Memory) noteHindrance(l Limits, v cluster.View) {
-	now, since := hindered(l, v, *m), m.HinderedSince
-	switch {
-	case now && since.IsZero():
-		since = v.At
-		m.HinderedSince = since
-	case !now:
-		m.HinderedSince = time.Time{}
-	}
-	if since.IsZero() {
-		return
-	}
-	for i := range m.Members {
-		mm := &m.Members[i]
-		if mm.WorkSince.IsZero() {
-			continue
-		}
-		mm.WorkSince = v.At
-		if l.lasting(since, v.At) {
-			mm.WorkFrom = m.lookBefore(v.At)
-		}
-	}
-}
-
-// lasting reports that something has gone on for so long that every watchdog has
-// seen it.
-func (l Limits) lasting(since, now time.Time) bool {
-	return now.Sub(since) >= l.AdoptAfter/passedOverBefore
-}
-
-// noteAlarm keeps the story of NOSPACE. It goes by what is seen, not by what
-// we did, so that every watchdog knows of a disarm that another one sent.
+// noteAlarm keeps the story of NOSPACE. Only a disarm of ours can turn out to
+// have been too early: whatever others disarm is their business.
 func (m *Memory) noteAlarm(v cluster.View) {
 	answered := slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Contact == cluster.Answered })
 	if !answered {
 		return
 	}
-	armed := v.Alarmed(cluster.AlarmNoSpace)
-	disarmed := m.DisarmedAt.After(m.ArmedSince) // by us; it is counted already
+	armed, disarmed := v.Alarmed(cluster.AlarmNoSpace), m.DisarmedAt.After(m.ArmedSince)
 	switch {
-	case armed && m.ArmedSince.IsZero():
+	case !armed:
+		m.ArmedSince = time.Time{}
+		return
+	case m.ArmedSince.IsZero():
 		m.ArmedSince, m.ArmedTopSize = v.At, 0
 		if v.At.Sub(m.DisarmedAt) > disarmHolds {
 			m.Disarms = 0
 		}
-	case armed && disarmed && v.At.Sub(m.DisarmedAt) >= disarmShows:
-		m.ArmedSince = v.At // it came back before any look saw it gone
-	case !armed && !m.ArmedSince.IsZero() && disarmed:
-		m.ArmedSince = time.Time{}
-	case !armed && !m.ArmedSince.IsZero():
-		m.ArmedSince, m.DisarmedAt = time.Time{}, v.At
-		m.Disarms++
-	}
-	if !armed {
-		return
+	case disarmed && v.At.Sub(m.DisarmedAt) >= disarmShows:
+		m.ArmedSince = v.At // it came back before an observation showed it gone
 	}
 	for _, voter := range v.Voters() {
 		m.ArmedTopSize = max(m.ArmedTopSize, voter.SizeBytes)
 	}
 }
 
-// noteHolder keeps since when work is being done under the claim.
+// noteHolder keeps since when work is being done under the claim. Work of others
+// that ends with the file as it was has come to nothing, and counts like our own:
+// else each adopter would begin to count anew.
 func (m *Memory) noteHolder(v cluster.View) {
+	if !v.Claims.Known {
+		return
+	}
+	ended := v.Claims.Holder == "" || m.HeldSince.IsZero() || m.HeldFor != 0 && v.Claims.HolderMember != m.HeldFor
+	if mm := m.member(m.HeldFor); mm != nil && ended && mm.ShrankAt.Before(m.HeldSince) {
+		mm.FailedAt, mm.Failures = v.At, mm.Failures+1
+	}
 	switch {
 	case v.Claims.Holder == "":
-		m.HeldSince = time.Time{}
-	case m.HeldSince.IsZero():
-		m.HeldSince = v.At
+		m.HeldSince, m.HeldFor = time.Time{}, 0
+	case ended:
+		m.HeldSince, m.HeldFor = v.At, v.Claims.HolderMember
+	}
+	if slices.ContainsFunc(m.Doubts, func(d Doubt) bool { return d.Member == m.HeldFor }) {
+		m.HeldFor = 0 // our own work, which counts when it is settled
 	}
 }
 
-// noteDue keeps since when a compaction alone has been due, and of which members
-// the live data are too large, and which lacks room on its disk. Both are found
-// while nothing is refused, and outlive the beginning of NOSPACE as long as nothing
-// refutes them.
+// noteDue keeps since when a compaction alone has been due.
 func (m *Memory) noteDue(l Limits, v cluster.View) {
 	w := world{limits: l, now: v.At, view: v, memory: *m}
 	_, _, due := w.historyGivesWay()
@@ -253,146 +214,57 @@ func (m *Memory) noteDue(l Limits, v cluster.View) {
 	case m.DueSince.IsZero():
 		m.DueSince = v.At
 	}
-	for i := range m.Members {
-		mm := &m.Members[i]
-		if member, listed := v.Member(mm.ID); listed && member.Contact == cluster.Answered {
-			mm.TooLarge = w.liveTooLarge(member) && (mm.TooLarge || !v.Alarmed(cluster.AlarmNoSpace))
-			mm.LacksRoom = mm.ID == v.Local && w.lacksRoom() != nil
-		}
-	}
 }
 
-func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member, next Memory) MemberMemory {
+func (mm MemberMemory) withLook(l Limits, v cluster.View, member cluster.Member) MemberMemory {
 	if mm.WorkedAt.After(v.At) {
 		mm.WorkedAt = v.At // the clock was set back since; a cooldown must not last longer for it
 	}
-	if member.Contact == cluster.Silent {
-		if mm.SilentSince.IsZero() {
-			mm.SilentSince = v.At
-		}
-	} else if !mm.SilentSince.IsZero() {
-		mm.SilentSince, mm.BackAt = time.Time{}, v.At
-	}
-	if v.Claims.Known {
-		switch watched := slices.Contains(v.Claims.Watched, member.ID); {
-		case watched:
-			mm.UnwatchedSince = time.Time{}
-		case mm.UnwatchedSince.IsZero():
-			mm.UnwatchedSince = v.At
-		}
-	}
+	mm = mm.withPresence(l, v, member)
 	if member.Contact != cluster.Answered {
-		// A member that is being defragmented does not answer: not answering is
-		// no sign that nobody works on it.
-		if !mm.WorkSince.IsZero() {
-			mm.WorkSince = v.At
-			if !mm.SilentSince.IsZero() && l.lasting(mm.SilentSince, v.At) {
-				mm.WorkFrom = next.lookBefore(v.At)
-			}
-		}
 		return mm
 	}
 	if member.InUseBytes != mm.InUseBytes {
 		mm.InUseSince = v.At
 	}
 	mm.Growth = mm.Growth.Add(forecast.Sample{At: v.At, SizeBytes: member.SizeBytes, InUseBytes: member.InUseBytes})
-	shrank := member.SizeBytes < mm.SizeBytes
-	if shrank {
+	if member.SizeBytes < mm.SizeBytes {
 		mm.ShrankAt = v.At
+		mm.FailedAt, mm.Failures = time.Time{}, 0
 	}
 	mm.SizeBytes, mm.InUseBytes = member.SizeBytes, member.InUseBytes
+	large := atLeast(member.SizeBytes, member.Quota, min(l.DisarmBelow, l.DefragmentAt)) || v.Alarmed(cluster.AlarmNoSpace)
 	switch {
-	case !needsWork(l, member, quotaOf(member, v, next)):
-		mm.WorkSince, mm.WorkFrom = time.Time{}, time.Time{}
-	case mm.WorkSince.IsZero() || shrank || v.Claims.Holder != "":
-		mm.WorkSince, mm.WorkFrom = v.At, next.lookBefore(v.At)
+	case !large:
+		mm.LargeSince = time.Time{}
+	case mm.LargeSince.IsZero() || mm.ShrankAt.Equal(v.At):
+		mm.LargeSince = v.At
 	}
 	return mm
 }
 
-// WithOutcome returns the memory with a piece of work folded in.
-func (m Memory) WithOutcome(l Limits, o Outcome) Memory {
-	next := m.clone()
-	if o.Decision.Has(cluster.StepDisarm) && len(o.Done) > 0 && !next.ArmedSince.IsZero() {
-		next.DisarmedAt = o.At // else a look has seen the alarm go, and has counted it
-		next.Disarms++
+// withPresence folds in whether the member is there. A member that comes back
+// for a moment is not back. One that is blocked has not gone, unless work on it
+// has come to nothing: then it is the next try that blocks it.
+func (mm MemberMemory) withPresence(l Limits, v cluster.View, member cluster.Member) MemberMemory {
+	if member.Contact == cluster.Answered {
+		mm.Usual += (member.Took - mm.Usual) / usualOver
 	}
-	next.noteFailure(o)
-	for _, step := range o.Done {
-		i := slices.IndexFunc(next.Members, func(mm MemberMemory) bool { return mm.ID == step.Member })
-		if i < 0 {
-			continue
+	switch {
+	case !answersInTime(member) || !CaughtUp(v, member.ID):
+		mm.ReadySince = time.Time{}
+	case mm.ReadySince.IsZero() || mm.ReadySince.After(v.At): // the clock was set back
+		mm.ReadySince = v.At
+	}
+	switch {
+	case member.Blocked:
+		if mm.Failures == 0 {
+			mm.AwaySince = time.Time{}
 		}
-		after, _ := o.View.Member(step.Member)
-		switch step.Kind {
-		case cluster.StepCompact:
-			next.Members[i].compacted(step.Revision, o, after)
-		case cluster.StepDefragment:
-			next.Members[i].defragmented(l, o, after)
-		}
+	case !answersInTime(member) && mm.AwaySince.IsZero():
+		mm.AwaySince = v.At
+	case !mm.ReadySince.IsZero() && v.At.Sub(mm.ReadySince) >= l.AdoptAfter:
+		mm.AwaySince = time.Time{}
 	}
-	if o.Doubt != nil {
-		next.Doubts = append(next.Doubts, *o.Doubt)
-		slices.SortFunc(next.Doubts, func(a, b Doubt) int { return cmp.Compare(a.Member, b.Member) })
-	}
-	return next
-}
-
-// noteFailure keeps how often in a row etcd has failed our steps on a member.
-func (m *Memory) noteFailure(o Outcome) {
-	for i := range m.Members {
-		mm := &m.Members[i]
-		switch {
-		case mm.ID != o.Decision.Member || o.Decision.Has(cluster.StepDisarm):
-		case o.StepFailed:
-			mm.FailedAt, mm.Failures = o.At, mm.Failures+1
-		case o.Err == nil:
-			mm.FailedAt, mm.Failures = time.Time{}, 0
-		}
-	}
-}
-
-func (mm *MemberMemory) compacted(revision int64, o Outcome, after cluster.Member) {
-	mm.CompactedRevision, mm.CompactedAt = max(mm.CompactedRevision, revision), o.At
-	mm.KeptRevisions = max(0, o.Decision.Revision-mm.CompactedRevision)
-	if mm.FirstCompactedAt.IsZero() {
-		mm.FirstCompactedAt = o.At
-	}
-	if after.Contact == cluster.Answered {
-		mm.CompactionWon = max(0, o.InUseBefore-after.InUseBytes)
-		mm.CompactedInUse = after.InUseBytes
-	}
-}
-
-func (mm *MemberMemory) defragmented(l Limits, o Outcome, after cluster.Member) {
-	mm.WorkedAt = o.At
-	if after.Contact != cluster.Answered {
-		return
-	}
-	mm.WonBytes = max(0, o.Before-after.SizeBytes)
-	if o.Took > 0 {
-		mm.BytesPerSecond = float64(after.SizeBytes) / o.Took.Seconds()
-	}
-	little := !after.Quota.Unlimited() && float64(mm.WonBytes) < 2*float64(l.MinReclaim)*float64(after.Quota.Bytes)
-	if little && mm.Cooldown > 0 {
-		mm.Cooldown = min(2*mm.Cooldown, maxCooldown)
-	} else {
-		mm.Cooldown = l.Cooldown
-	}
-}
-
-// WithoutDoubt returns the memory without the doubt about that member.
-func (m Memory) WithoutDoubt(id cluster.MemberID) Memory {
-	next := m.clone()
-	next.Doubts = slices.DeleteFunc(next.Doubts, func(d Doubt) bool { return d.Member == id })
-	return next
-}
-
-// WithDoubt returns the memory with d in place of an earlier doubt about the
-// same member, if there was one.
-func (m Memory) WithDoubt(d Doubt) Memory {
-	next := m.WithoutDoubt(d.Member)
-	next.Doubts = append(next.Doubts, d)
-	slices.SortFunc(next.Doubts, func(a, b Doubt) int { return cmp.Compare(a.Member, b.Member) })
-	return next
+	return mm
 }

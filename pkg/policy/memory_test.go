@@ -8,16 +8,16 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
-// What the looks teach, whoever did it.
+// What observations show of NOSPACE. Only a disarm of this watchdog counts.
 func TestMemoryOfAlarm(t *testing.T) {
 	s := newStage(t)
 	s.run("watch 1; members 3 513/100 of 512; look")
 	w := s.watchdogs[0]
-	expect := func(script string, since, gone time.Time, disarms int, top int64) {
+	expect := func(script string, since, disarmed time.Time, disarms int, top int64) {
 		t.Helper()
 		s.run(script)
 		m := w.memory
-		if !m.ArmedSince.Equal(since) || !m.DisarmedAt.Equal(gone) || m.Disarms != disarms || m.ArmedTopSize != top*mib {
+		if !m.ArmedSince.Equal(since) || !m.DisarmedAt.Equal(disarmed) || m.Disarms != disarms || m.ArmedTopSize != top*mib {
 			t.Errorf("%s: armed since %s, disarmed at %s, %d times, at most %d MiB", script, m.ArmedSince, m.DisarmedAt, m.Disarms, m.ArmedTopSize/mib)
 		}
 	}
@@ -27,35 +27,78 @@ func TestMemoryOfAlarm(t *testing.T) {
 	expect("alarm 1; wait 10s; look", at(10*time.Second), never, 0, 513)
 	expect("wait 10s; member 2 530/100; look", at(10*time.Second), never, 0, 530)
 	expect("wait 10s; members 3 100/100; look", at(10*time.Second), never, 0, 530)
-	expect("no-alarms; member 1 silent; member 2 silent; member 3 silent; look", at(10*time.Second), never, 0, 530) // nobody says that it went
-	expect("member 1 answers; member 2 answers; member 3 answers; wait 10s; look", never, at(40*time.Second), 1, 530)
-	expect("alarm 1; wait 10m; look", at(10*time.Minute+40*time.Second), at(40*time.Second), 1, 100)
-	expect("no-alarms; look", never, at(10*time.Minute+40*time.Second), 2, 100)
-	expect("alarm 1; wait 10m1s; look", at(20*time.Minute+41*time.Second), at(10*time.Minute+40*time.Second), 0, 100)
-	expect("problem unreachable; no-alarms; look", at(20*time.Minute+41*time.Second), at(10*time.Minute+40*time.Second), 0, 100)
+	expect("no-alarms; member 1 silent; member 2 silent; member 3 silent; look", at(10*time.Second), never, 0, 530) // no member says that it went
+	expect("member 1 answers; member 2 answers; member 3 answers; wait 10s; look", never, never, 0, 530)            // another tool has disarmed it
+	expect("alarm 1; wait 10s; look; wait 1s; look; do 1", never, at(51*time.Second), 1, 100)
+	expect("alarm 1; wait 10m; look", at(10*time.Minute+51*time.Second), at(51*time.Second), 1, 100)
+	expect("no-alarms; look; alarm 1; wait 1s; look", at(10*time.Minute+52*time.Second), at(51*time.Second), 0, 100) // it stayed away for long enough
+	expect("problem unreachable; no-alarms; look", at(10*time.Minute+52*time.Second), at(51*time.Second), 0, 100)
 }
 
 func TestMemoryOfMembers(t *testing.T) {
 	s := newStage(t)
-	s.run("watch 2 1; members 3 100/100 of 512; books 2 3; look")
+	s.run("watch 1; members 3 100/100 of 512; look")
 	w := s.watchdogs[0]
-	s.run("wait 1m; member 3 silent; members 1 513/100; look")
-	if m := w.memory.Of(3); !m.SilentSince.Equal(begin.Add(time.Minute)) {
-		t.Errorf("member 3 is silent since %s", m.SilentSince)
+	expect := func(script string, id cluster.MemberID, away, ready, large time.Duration) {
+		t.Helper()
+		s.run(script)
+		since := func(t time.Time) time.Duration {
+			if t.IsZero() {
+				return -1
+			}
+			return t.Sub(begin)
+		}
+		if m := w.memory.Of(id); since(m.AwaySince) != away || since(m.ReadySince) != ready || since(m.LargeSince) != large {
+			t.Errorf("%s: member %s is away since %s, ready since %s, large since %s", script, id, since(m.AwaySince), since(m.ReadySince), since(m.LargeSince))
+		}
 	}
-	if m := w.memory.Of(1); !m.UnwatchedSince.Equal(begin) || !m.WorkSince.Equal(begin.Add(time.Minute)) {
-		t.Errorf("member 1 is unwatched since %s, needs work since %s", m.UnwatchedSince, m.WorkSince)
+	const never, min = time.Duration(-1), time.Minute
+	s.run("member 3 lag 1001; look; member 3 lag 0; look")
+	expect("", 3, never, 0, never)
+	expect("wait 1m; member 3 silent; member 1 450/100; look", 3, min, never, never)
+	expect("", 1, never, -policy.LooksApart, min)
+	expect("wait 1m; member 3 answers; member 1 440/100; look", 3, min, 2*min, never) // back for a moment
+	expect("", 1, never, -policy.LooksApart, 2*min)                                   // a file that shrinks is progress
+	expect("wait 1m; member 3 silent; look; wait 1m; member 3 answers; look", 3, min, 4*min, never)
+	expect("wait 2m; look", 3, never, 4*min, never)
+	expect("member 3 lag 1001; look", 3, never, never, never)
+	expect("member 3 took 3100ms; look", 3, 6*min, never, never)
+	expect("member 3 blocked; look", 3, never, never, never)
+	expect("member 1 100/100; look", 1, never, -policy.LooksApart, never)
+}
+
+// A revision that goes back is a restored cluster, and another cluster id
+// another one: what was remembered is about something else.
+func TestMemoryOfARestoredCluster(t *testing.T) {
+	for _, change := range []string{"revision 4000", "another cluster"} {
+		s := newStage(t)
+		s.run("watch 1; members 3 100/100 of 512; member 1 450/100; look; wait 1s; look; do 1; look")
+		w := s.watchdogs[0]
+		if w.memory.Of(1).WorkedAt.IsZero() || w.memory.Of(1).CompactedRevision == 0 {
+			t.Fatal("nothing was done")
+		}
+		v := s.view(w)
+		if w.memory.Rewound(v) {
+			t.Error("called restored without a reason")
+		}
+		if change == "another cluster" {
+			v.ClusterID = 0xd
+		} else {
+			s.run(change)
+			v = s.view(w)
+		}
+		if !w.memory.Rewound(v) {
+			t.Errorf("%s: not noticed", change)
+		}
+		after := w.memory.WithLook(s.limits, v)
+		if mm := after.Of(1); !mm.WorkedAt.IsZero() || mm.CompactedRevision != 0 || after.Revision != v.Revision() || after.ClusterID != v.ClusterID {
+			t.Errorf("%s: %+v is remembered", change, mm)
+		}
 	}
-	s.run("wait 1m; member 3 answers; books 1; member 1 300/100; look")
-	if m := w.memory.Of(3); !m.SilentSince.IsZero() || !m.UnwatchedSince.Equal(s.now) {
-		t.Errorf("member 3 is silent since %s, unwatched since %s", m.SilentSince, m.UnwatchedSince)
-	}
-	if m := w.memory.Of(1); !m.UnwatchedSince.IsZero() || !m.WorkSince.IsZero() {
-		t.Errorf("member 1 is unwatched since %s, needs work since %s", m.UnwatchedSince, m.WorkSince)
-	}
-	s.run("doubt 2 3; doubt 2 1; member 3 gone; look")
-	if len(w.memory.Members) != 2 || len(w.memory.Doubts) != 1 || w.memory.Doubts[0].Member != 1 {
-		t.Errorf("after member 3 has left: %+v, %+v", w.memory.Members, w.memory.Doubts)
+	s := newStage(t)
+	s.run("watch 1; members 3 100/100 of 512; look; leader 0; revision 4000")
+	if s.watchdogs[0].memory.Rewound(s.view(s.watchdogs[0])) {
+		t.Error("without a leader a lower revision proves nothing")
 	}
 }
 
@@ -103,9 +146,10 @@ func TestSettle(t *testing.T) {
 		{"twice in a row is once", before, []look{{10 * time.Second, answers, same}, {10999 * time.Millisecond, answers, same}}, 0},
 		{"quiet, running, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, answers, running}, {14 * time.Second, answers, same}}, 0},
 		{"quiet, silent, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, silent, blind}, {14 * time.Second, answers, same}}, 0},
-		{"quiet, somebody else, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, mismatched, blind}, {14 * time.Second, answers, same}}, 0},
+		{"quiet, another member, quiet", before, []look{{10 * time.Second, answers, same}, {12 * time.Second, mismatched, blind}, {14 * time.Second, answers, same}}, 0},
 		{"without metrics four times", before, []look{{10 * time.Second, answers, blind}, {12 * time.Second, answers, blind}, {14 * time.Second, answers, blind}, {16 * time.Second, answers, blind}}, 4},
-		{"somebody else's completion", before, []look{{0, mismatched, completed}}, 0},
+		{"another member answers for long", before, []look{{0, mismatched, blind}, {300 * time.Second, mismatched, blind}}, 2},
+		{"another member's completion", before, []look{{0, mismatched, completed}}, 0},
 		{"silent within the grace", before, []look{{0, silent, blind}, {299 * time.Second, silent, blind}}, 0},
 		{"absent", before, []look{{0, silent, blind}, {300 * time.Second, silent, blind}}, 2},
 	} {
@@ -115,9 +159,9 @@ func TestSettle(t *testing.T) {
 			for i, look := range tt.looks {
 				v := cluster.View{At: begin.Add(look.after), Members: []cluster.Member{{ID: 2, Contact: look.contact}}}
 				mem = mem.WithLook(l, v)
-				var how string
-				doubt, how = doubt.Settle(l, 10*time.Second, v, mem, look.said)
-				if settled := how != ""; settled != (i+1 == tt.want) {
+				var how policy.Settlement
+				doubt, how = doubt.Settle(l, v, mem, look.said)
+				if settled := how != policy.Unsettled; settled != (i+1 == tt.want) {
 					t.Fatalf("look %d: settled %v (%s), want %d", i+1, settled, how, tt.want)
 				}
 			}
@@ -150,7 +194,7 @@ func TestDisarmsAreCountedOnce(t *testing.T) {
 				s.run("no-alarms")
 				o.View = s.view(w)
 			}
-			w.memory = w.memory.WithLook(s.limits, o.View).WithOutcome(s.limits, o)
+			w.memory = w.memory.WithOutcome(s.limits, o)
 			if !tt.shows && s.look(w).Acts() {
 				t.Errorf("decided at once: %s", brief(w.decision))
 			}

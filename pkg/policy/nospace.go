@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,84 +17,70 @@ const (
 	// they have changed after our compaction, to count as what it has left.
 	inUseSteady = 2 * time.Second
 	// ownWatchdogFirst is how long a member without progress is left to its own
-	// watchdog before another one finds out how much there is to win.
+	// watchdog before the one next to the leader compacts through it.
 	ownWatchdogFirst = 5 * time.Second
 )
 
 // disarmRetry is how long to wait before NOSPACE is disarmed once more, after
-// it has come back twice.
+// it has come back although nothing could be made smaller.
 var disarmRetry = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}
 
-// nospace is rules 5 and 6.
-func (w world) nospace() Decision {
-	if learner, full := w.fullLearner(); full {
-		return wait(obstacle{LearnerFull, learner.ID, fmt.Sprintf(
-			"learner %s is full and raises the alarm again after every disarm", name(learner))})
+func (w world) armed() bool { return w.view.Alarmed(cluster.AlarmNoSpace) }
+
+// disarmSmall is rule 5.
+func (w world) disarmSmall() (Decision, bool) {
+	if !w.armed() {
+		return Decision{}, false
 	}
-	if w.permit() == NoPermit {
-		return wait(w.noPermit())
+	if learner, full := w.fullLearner(); full {
+		return wait(obstacle{reason: LearnerFull, member: learner.ID, detail: fmt.Sprintf(
+			"learner %s is full and raises the alarm again after every disarm", name(learner))}), true
+	}
+	if w.learns() {
+		return wait(w.noPermit()), true
 	}
 	if disarmed := w.memory.DisarmedAt; disarmed.After(w.memory.ArmedSince) && w.now.Sub(disarmed) < disarmShows {
-		return wait(obstacle{NospaceArmed, 0, "the alarm was disarmed a moment ago, and that does not show on every member yet"})
+		return wait(obstacle{reason: NospaceArmed, detail: "the alarm was disarmed a moment ago, and not every member shows that yet"}), true
 	}
-	returned := w.returned()
-	if !returned && w.allBelow() {
-		return w.disarm()
+	if w.returned() || !w.allBelow() {
+		return Decision{}, false
 	}
-	large := w.large(returned)
+	if o := w.workerDisarms(); o != nil {
+		return wait(*o), true
+	}
+	return w.disarm(), true
+}
+
+// workerDisarms leaves the disarm to the watchdog that has made the last file
+// smaller, for as long as it takes that one to see it.
+func (w world) workerDisarms() *obstacle {
+	at := w.memory.ProgressAt
+	mine := slices.ContainsFunc(w.memory.Members, func(mm MemberMemory) bool { return !mm.WorkedAt.Before(at) })
+	if mine || w.now.Sub(at) >= disarmShows {
+		return nil
+	}
+	return &obstacle{reason: NospaceArmed, until: at.Add(disarmShows), detail: "the watchdog that has made the last file smaller disarms the alarm"}
+}
+
+// nospace is rule 6: compact, defragment what is too large, disarm.
+func (w world) nospace() (Decision, bool) {
+	if !w.armed() {
+		return Decision{}, false
+	}
+	large := w.large(w.returned())
 	if m, due := w.toCompact(large); due {
-		return w.compaction(NospaceArmed, m, w.view.Revision())
+		return w.compaction(NospaceArmed, m, w.view.Revision()), true
 	}
 	if targets := w.reducible(large); len(targets) > 0 {
-		return w.work(targets)
+		return w.work(targets), true
 	}
 	if holder := w.view.Claims.Holder; holder != "" {
-		return wait(obstacle{WaitingForClaim, w.view.Claims.HolderMember, "the claim is held by " + holder})
+		return wait(obstacle{reason: WaitingForClaim, member: w.view.Claims.HolderMember, detail: "the claim is held by " + holder}), true
 	}
 	if o := w.absent(); o != nil {
-		return wait(*o)
+		return wait(*o), true
 	}
-	return w.finish()
-}
-
-// noPermit says why this watchdog stands still.
-func (w world) noPermit() obstacle {
-	switch {
-	case w.learns():
-		return obstacle{WaitingForClaim, 0, "the member of this host is a learner, which takes no such requests; the watchdogs of the voters heal the cluster"}
-	case !w.view.Claims.Known:
-		return obstacle{WaitingForClaim, 0, "the claim could not be read from etcd"}
-	}
-	return obstacle{WaitingForClaim, 0, "this host has no ticket and can get none while writes are refused; the hosts that have one heal the cluster"}
-}
-
-// permit is what this watchdog may work under: a ticket, or the fixed order of
-// those who can have none.
-func (w world) permit() Permit {
-	claims, armed := w.view.Claims, w.view.Alarmed(cluster.AlarmNoSpace)
-	switch {
-	case w.learns():
-		return NoPermit
-	case len(w.view.Voters()) == 1:
-		return SingleVoter
-	case !claims.Known:
-		return NoPermit
-	case armed && w.refusesDeletes():
-		return FixedOrder
-	case claims.Enrolled:
-		return Claim
-	case armed && len(claims.Watched) == 0:
-		return FixedOrder
-	default:
-		return NoPermit
-	}
-}
-
-// learns reports that the local member is a learner: requests of ours can't go
-// through it (I5).
-func (w world) learns() bool {
-	local, _ := w.view.Member(w.view.Local)
-	return local.Learner
+	return w.finish(), true
 }
 
 // returned reports that NOSPACE has come back after a disarm.
@@ -128,26 +115,40 @@ func (w world) allBelow() bool {
 }
 
 // toCompact returns the member through which a compaction is due: the local
-// one, or one with a large file that nobody else looks after. A compaction frees
-// pages on every member, but only the one that serves it tells their number.
+// one, or one with a large file that this watchdog may work on. A compaction frees
+// pages on every member, but only the one that serves it shows their number.
 func (w world) toCompact(large []cluster.Member) (cluster.MemberID, bool) {
 	if w.compactionDue(w.view.Local) {
 		return w.view.Local, true
 	}
 	for _, m := range large {
-		neglected := !w.watched(m.ID) || w.idle(m) >= ownWatchdogFirst
-		if m.ID != w.view.Local && neglected && w.view.Claims.Holder == "" && w.compactionDue(m.ID) {
+		if m.ID != w.view.Local && w.mine(m) && w.view.Claims.Holder == "" && w.compactionDue(m.ID) {
 			return m.ID, true
 		}
 	}
 	return 0, false
 }
 
+// mine reports that another watchdog's member is this one's to work on.
+func (w world) mine(m cluster.Member) bool {
+	switch w.permit() {
+	case Claim:
+		at := w.adoptAt(m)
+		return !at.IsZero() && !w.now.Before(at)
+	case Term:
+		return w.view.Beside && w.view.Leader() == w.view.Local && w.now.Sub(w.idleSince(m)) >= ownWatchdogFirst
+	case Alone:
+		return true
+	default:
+		return false
+	}
+}
+
 // compactionDue reports that a member has pages that a compaction could free:
 // none was made through it since the alarm, or keys were deleted since.
 func (w world) compactionDue(id cluster.MemberID) bool {
 	mm := w.memory.Of(id)
-	if w.failedLately(id) != nil {
+	if w.failedLately(id) != nil || !mm.CompactingSince.IsZero() {
 		return false
 	}
 	if !w.compacted(mm) {
@@ -175,12 +176,17 @@ func (w world) large(returned bool) []cluster.Member {
 }
 
 // reducible returns those of them that can be made smaller, as far as is known.
+// A member that was defragmented under this alarm needs more than a few pages to
+// be worked on again: each piece of work frees some.
 func (w world) reducible(large []cluster.Member) []cluster.Member {
 	var targets []cluster.Member
 	for _, m := range large {
-		q := w.quota(m)
+		q, least := w.quota(m), worthwhile
+		if w.proven(m) {
+			least = worthwhileAgain
+		}
 		known := w.inUseKnown(m) || !atLeast(m.SizeBytes, q, w.limits.DisarmBelow)
-		if !known || atLeast(m.ReclaimableBytes(), q, worthwhile) {
+		if !known || atLeast(m.ReclaimableBytes(), q, least) {
 			targets = append(targets, m)
 		}
 	}
@@ -217,22 +223,22 @@ func (w world) absent() *obstacle {
 		if m.Contact == cluster.Answered {
 			continue
 		}
-		if m.Contact == cluster.Silent && m.ID != w.view.Leader() {
-			return &obstacle{MemberUnreachable, m.ID, fmt.Sprintf(
-				"the others are healed without member %s once it has been absent for %s; it does not answer: %s", name(m), w.limits.UnreachableGrace, m.Problem)}
+		o := notReady(w.limits, w.view, w.memory.Of(m.ID), m)
+		if !o.until.IsZero() {
+			o.detail = fmt.Sprintf("the others are healed without member %s once it has been absent for %s; it does not answer: %s", name(m), w.limits.UnreachableGrace, m.Problem)
 		}
-		return notThere(w.view, m)
+		return o
 	}
 	return nil
 }
 
 // finish decides when no voter has more to give: disarm if the files leave
-// room, else say that the data are too large.
+// room, else report that the data are too large.
 func (w world) finish() Decision {
 	clear := true
 	var unproven []cluster.Member
 	for _, m := range w.present() {
-		if clearOfQuota(m, w.quota(m)) {
+		if w.fits(m) {
 			continue
 		}
 		clear = false
@@ -248,50 +254,59 @@ func (w world) finish() Decision {
 		return w.work(unproven)
 	case !clear:
 		return wait(w.tooLarge())
-	}
-	if w.memory.Disarms >= 2 && w.returned() {
-		if why, waits := w.disarmLater(); waits {
-			return wait(obstacle{NospaceArmed, 0, why})
+	case w.returned():
+		if o := w.disarmLater(); o != nil {
+			return wait(*o)
 		}
 	}
 	return w.disarm()
 }
 
-// restarted reports that a member whose alarm is listed has been away since the
-// last disarm and is back: what it knew of its file is gone if it was restarted,
-// so the alarm is worth a try soon. No look tells more than that, and one that goes
-// and comes must not have it disarmed over and over.
-func (w world) restarted() bool {
-	for _, a := range w.view.Alarms {
-		if a.Kind == cluster.AlarmNoSpace && w.memory.Of(a.Member).BackAt.After(w.memory.DisarmedAt) {
-			return true
-		}
-	}
-	return false
+// fits reports that a file is small enough for the alarm to be disarmed when
+// nothing can make it smaller.
+func (w world) fits(m cluster.Member) bool {
+	q := w.quota(m)
+	return clearOfQuota(m, q) || m.Quota.Trusted() && !atLeast(m.SizeBytes, q, w.limits.DisarmBelow)
 }
 
-// disarmLater returns why an alarm that came back more than once is not disarmed
-// now: the tries lie further and further apart, and one watchdog makes them.
-func (w world) disarmLater() (string, bool) {
-	again := fmt.Sprintf("NOSPACE came back after %d disarms although every file is small enough. Whatever raises it has to be mended first: "+
-		"member %s checks writes against an old size of its file, as etcd 3.6 and 3.7 do after they were full and received a snapshot (restart etcd there), "+
-		"or its quota is smaller than known. Once a member that raises it has been away and is back, the next try comes within a minute", w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "))
-	if first := w.adopter(0); w.permit() == Claim && first != 0 && first != w.view.Local {
-		return again + "; the watchdog of member " + first.String() + " tries again", true
+// restarted reports that a member whose alarm is listed has been away since the
+// last disarm and is back: what it knew of its file is gone if it was restarted,
+// so the alarm is worth a try soon. No observation tells more than that.
+func (w world) restarted() bool {
+	return slices.ContainsFunc(w.view.Alarms, func(a cluster.Alarm) bool {
+		return a.Kind == cluster.AlarmNoSpace && w.memory.Of(a.Member).ReadySince.After(w.memory.DisarmedAt)
+	})
+}
+
+// disarmLater returns why an alarm that came back after our disarm is not
+// disarmed now: the tries lie further and further apart, unless a file has become
+// smaller since.
+func (w world) disarmLater() *obstacle {
+	if w.memory.ProgressAt.After(w.memory.DisarmedAt) {
+		return nil
 	}
-	pause := disarmRetry[min(w.memory.Disarms-2, len(disarmRetry)-1)]
+	pause := disarmRetry[min(w.memory.Disarms, len(disarmRetry))-1]
 	if w.restarted() {
 		pause = disarmRetry[0]
 	}
-	return fmt.Sprintf("%s; the next try is %s after the last", again, pause), w.now.Sub(w.memory.DisarmedAt) < pause
+	next := w.memory.DisarmedAt.Add(pause)
+	if !w.now.Before(next) {
+		return nil
+	}
+	return &obstacle{reason: NospaceArmed, until: next, detail: fmt.Sprintf("NOSPACE came back after %d disarms although every file is small enough. "+
+		"Member %s raises it: it may check writes against an old size of its file, as etcd 3.6 and 3.7 do after they were full and received a snapshot (restart etcd there), "+
+		"or its quota is smaller than known. The next try is %s after the last one, or within a minute once that member has been restarted",
+		w.memory.Disarms, strings.Join(w.alarmed(cluster.AlarmNoSpace), ", "), pause)}
 }
 
 // disarm is the last step (I7): each listed NOSPACE alarm by its own id, also
-// those of ids that are no longer members (I6).
+// those of ids that are no longer members, and that of no id (I6). It needs no
+// permit: it blocks no member, and what it says of the files is true whoever
+// sends it.
 func (w world) disarm() Decision {
-	d := Decision{Reason: NospaceArmed, Urgent: true, Member: w.view.Local, Permit: w.permit()}
+	d := Decision{Reason: NospaceArmed, Urgent: true, Member: w.view.Local, Permit: NoPermit}
 	for _, a := range w.view.Alarms {
-		if a.Kind == cluster.AlarmNoSpace && a.Member != 0 {
+		if a.Kind == cluster.AlarmNoSpace {
 			d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepDisarm, Member: a.Member, Alarm: a.Kind})
 		}
 	}
@@ -299,9 +314,6 @@ func (w world) disarm() Decision {
 		if excused(w.limits, w.now, w.view, w.memory, m) {
 			d.Risk = fmt.Sprintf("member %s is absent; the alarm may return with it", name(m))
 		}
-	}
-	if d.Permit == FixedOrder && !w.lookedTwice() {
-		return wait(obstacle{AnotherMembersTurn, 0, "nobody can hold the claim while writes are refused; looking a second time before the alarm is disarmed"})
 	}
 	return d
 }

@@ -30,7 +30,7 @@ func TestPollDistance(t *testing.T) {
 		{"a file that grows without its pages in use", small + "wait 1s; member 1 116/100; look", 1218750 * time.Microsecond},          // 156 MiB at 16
 		{"a burst out of nothing leaves time for a look halfway", burst + "members 3 100/60 of 256; look", 3062500 * time.Microsecond}, // 196 MiB at 32
 		{"of the fullest member", burst + "members 3 100/60 of 256; member 2 220/150; look", 1656250 * time.Microsecond},
-		{"and one little room more closely", burst + "members 3 100/20 of 64; look", 687500 * time.Microsecond},
+		{"and one little room more closely", burst + "members 3 45/20 of 64; look", 687500 * time.Microsecond},
 		{"where there is much room it is calm", burst + "members 3 1400/1400 of 2048; limit observe true; look", calm},
 		{"and without an end", burst + "members 3 100/60 of none; look", calm},
 		{"by an assumed quota nobody can tell", "watch 1; members 3 100/100 of 256 assumed; look; wait 1s; members 3 140/140; look", calm},

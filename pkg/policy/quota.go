@@ -7,6 +7,9 @@ const (
 	// something to win under NOSPACE, where nothing else is asked of the work.
 	// Below it a defragmentation would run for the sake of a few pages.
 	worthwhile Share = 0.01
+	// worthwhileAgain is the same for a member that has been defragmented since
+	// the alarm was raised.
+	worthwhileAgain Share = 0.05
 
 	// A file that cannot become smaller has to be this far below its quota
 	// before the alarm is disarmed all the same.

@@ -30,4 +30,5 @@ const (
 	Observing              Reason = "observing"
 	QuotaInSight           Reason = "quota_in_sight"
 	Paused                 Reason = "paused"
+	WaitingForCompaction   Reason = "waiting_for_compaction"
 )

@@ -23,7 +23,7 @@ func (w world) failedLately(id cluster.MemberID) *obstacle {
 		return nil
 	}
 	m, _ := w.view.Member(id)
-	return &obstacle{CoolingDown, id, fmt.Sprintf("the last step on member %s failed, %d in a row; it is tried again %s after that", name(m), mm.Failures, again.Sub(mm.FailedAt))}
+	return &obstacle{reason: CoolingDown, member: id, until: again, detail: fmt.Sprintf("work on member %s came to nothing, %d times in a row; the next try is %s after the last", name(m), mm.Failures, again.Sub(mm.FailedAt))}
 }
 
 // retryAt is when a member is worked on again after a step that failed.

@@ -13,7 +13,7 @@ import (
 func TestFailedStepIsNotRepeatedAtEachPoll(t *testing.T) {
 	for name, script := range map[string]string{
 		"voluntary":  "watch 2; members 3 100/100 of 512; member 2 500/100",
-		"NOSPACE":    "watch 2; members 3 513/100 of 512; alarm 1; compacted",
+		"NOSPACE":    "watch 2; members 3 513/100 of 512; alarm 1; limit only 2; compacted",
 		"compaction": "watch 2; members 3 100/100 of 512; member 2 400/400",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -27,7 +27,7 @@ func TestFailedStepIsNotRepeatedAtEachPoll(t *testing.T) {
 				}
 				tries++
 				w.memory = w.memory.WithOutcome(s.limits, policy.Outcome{
-					At: s.now, Decision: d, View: s.view(w), Err: errors.New("disk full"), StepFailed: true,
+					At: s.now, Decision: d, View: s.view(w), Err: errors.New("disk full"),
 				})
 			}
 			if tries < 5 || tries > 10 {
@@ -46,13 +46,4 @@ func TestFailedStepIsNotRepeatedAtEachPoll(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Of a pass that a person wants for one member, that is also a turn without a
-// claim: the others come first, and it waits for them.
-func TestOneMemberAloneKeepsTheFixedOrder(t *testing.T) {
-	tell(t, []story{{
-		"not its turn", "watch 2; enrolled none; members 3 513/100 of 512; alarm 1; limit only 2; compacted; wait 2s; look; wait 2s",
-		[]string{"another_members_turn 1"},
-	}})
 }

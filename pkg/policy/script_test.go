@@ -23,10 +23,12 @@ import (
 //	                               of none, assumed, configured, learnt, real N,
 //	                               silent, answers, mismatched, learner, lost,
 //	                               gone, lag N, version V, downgrade V, sick, well,
+//	                               took DURATION, blocked (answers: it is so no more),
 //	                               each KiB (of one revision of history)
 //	write 100                      so many revisions; write 100 20: and 20 MiB more that live
 //	disk 1 300                     MiB free where watchdog 1's member is; unknown
-//	leader 2                       0: nobody
+//	leader 2                       0: none; each change begins a new term
+//	apart 1 2                      those watchdogs are not next to their member
 //	revision 9000
 //	alarm 1                        NOSPACE of member 1; alarm 1 corrupt, alarm 1 other
 //	no-alarms
@@ -54,7 +56,8 @@ var commands = map[string]func(*stage, []string) (string, error){
 	"watch": (*stage).scriptWatch, "limit": (*stage).scriptLimit, "alarm": (*stage).scriptAlarm,
 	"look": (*stage).scriptLook, "compacted": (*stage).scriptCompacted, "run": (*stage).scriptRun,
 	"write": (*stage).scriptWrite, "disk": (*stage).scriptDisk, "load": (*stage).scriptLoad, "drive": (*stage).scriptDrive,
-	"leader":     set(func(s *stage, ids []cluster.MemberID) { s.leader = ids[0] }),
+	"leader":     set(func(s *stage, ids []cluster.MemberID) { s.leader = ids[0]; s.term++ }),
+	"apart":      set(func(s *stage, ids []cluster.MemberID) { s.apart = ids }),
 	"enrolled":   set(func(s *stage, ids []cluster.MemberID) { s.enrolled, s.claims.Watched = ids, ids }),
 	"books":      set(func(s *stage, ids []cluster.MemberID) { s.claims.Watched = ids }),
 	"restart":    set(func(s *stage, ids []cluster.MemberID) { s.watchdog(ids[0]).memory = policy.Memory{} }),
@@ -165,7 +168,7 @@ func (s *stage) scriptMember(args []string) (string, error) {
 	}
 	for i := 1; i < len(args); i++ {
 		arg, value := args[i], ""
-		if slices.Contains([]string{"of", "real", "lag", "version", "downgrade", "each"}, arg) && i+1 < len(args) {
+		if slices.Contains([]string{"of", "real", "lag", "version", "downgrade", "each", "took"}, arg) && i+1 < len(args) {
 			i++
 			value = args[i]
 		}
@@ -193,7 +196,11 @@ func (a *actor) change(what, value string) (err error) {
 	case "real":
 		a.real, err = parseMiB(value)
 	case "silent", "answers", "mismatched":
-		a.Contact = contacts[what]
+		a.Contact, a.Blocked = contacts[what], false
+	case "blocked":
+		a.Contact, a.Blocked = cluster.Silent, true
+	case "took":
+		a.Took, err = time.ParseDuration(value)
 	case "learner":
 		a.Learner = true
 	case "lost":
@@ -274,6 +281,8 @@ func (s *stage) scriptLimit(args []string) (string, error) {
 	switch args[0] {
 	case "move-leader":
 		l.MoveLeader = value == "true"
+	case "alone":
+		l.Alone = value == "true"
 	case "immediate":
 		l.Immediate = value == "true"
 	case "observe":

@@ -55,11 +55,11 @@ func oneAtATime(t *testing.T, script string) {
 		for _, w := range s.watchdogs {
 			w.memory = compactedMemory(s).WithLook(s.limits, s.view(w))
 		}
-		s.now = s.now.Add(s.limits.MinPollInterval)
+		s.now = s.now.Add(16 * time.Second) // S has passed
 		var going, able []cluster.MemberID
 		for _, w := range s.watchdogs {
 			d := s.look(w)
-			if d.Has(cluster.StepDefragment) && d.Permit == policy.FixedOrder {
+			if d.Has(cluster.StepDefragment) && d.Permit == policy.Term {
 				going = append(going, w.local)
 			}
 			if d.Acts() {

@@ -36,6 +36,8 @@ type stage struct {
 	claims    cluster.Claims
 	enrolled  []cluster.MemberID
 	problem   string
+	term      uint64             // of the leader
+	apart     []cluster.MemberID // watchdogs that are not next to their member
 	watchdogs []*watchdog
 	done      []cluster.Step
 	load      load
@@ -68,7 +70,7 @@ func newStage(t testing.TB) *stage {
 	limits := policy.DefaultLimits()
 	limits.AssumedSpeed = 0 // else it would be the looks' distance in most scripts
 	return &stage{
-		t: t, limits: limits, now: begin, revision: 5000, leader: 1,
+		t: t, limits: limits, now: begin, revision: 5000, leader: 1, term: 2,
 		claims: cluster.Claims{Known: true},
 	}
 }
@@ -94,9 +96,10 @@ func (s *stage) watchdog(id cluster.MemberID) *watchdog {
 // view is what a watchdog sees now.
 func (s *stage) view(w *watchdog) cluster.View {
 	local := w.local
-	v := cluster.View{At: s.now, ClusterID: 0xc, Local: local, Alarms: slices.Clone(s.alarms), Claims: s.claims, Disk: w.disk, Problem: s.problem}
+	v := cluster.View{At: s.now, Ended: s.now, ClusterID: 0xc, Local: local, Beside: !slices.Contains(s.apart, local), Alarms: slices.Clone(s.alarms), Claims: s.claims, Disk: w.disk, Problem: s.problem}
 	v.Claims.Watched = slices.Clone(s.claims.Watched)
 	v.Claims.Enrolled, v.Claims.InDoubt = slices.Contains(s.enrolled, local), w.inDoubt
+	v.Claims.Term = s.term
 	if !s.claims.Known {
 		v.Claims = cluster.Claims{}
 	}
@@ -110,7 +113,7 @@ func (s *stage) view(w *watchdog) cluster.View {
 			}
 		default:
 			// The fields that only an answer fills.
-			m = cluster.Member{ID: m.ID, Name: m.Name, Learner: m.Learner, Contact: m.Contact, Problem: "connection refused"}
+			m = cluster.Member{ID: m.ID, Name: m.Name, Learner: m.Learner, Contact: m.Contact, Problem: "connection refused", Blocked: m.Blocked}
 		}
 		v.Members = append(v.Members, m)
 	}
@@ -120,8 +123,14 @@ func (s *stage) view(w *watchdog) cluster.View {
 // look lets one watchdog look and decide.
 func (s *stage) look(w *watchdog) policy.Decision {
 	v := s.view(w)
+	if w.memory.ClusterID == 0 { // the first of the two observations that show a member ready
+		earlier := v.Clone()
+		earlier.At, earlier.Ended = s.now.Add(-policy.LooksApart), s.now.Add(-policy.LooksApart)
+		w.memory = w.memory.WithLook(s.limits, earlier)
+	}
 	w.memory = w.memory.WithLook(s.limits, v)
 	w.decision = decide(s.t, s.limits, s.now, v, w.memory)
+	w.memory = w.memory.WithDecision(w.decision)
 	return w.decision
 }
 
@@ -146,7 +155,7 @@ func (s *stage) act(w *watchdog) {
 		o.Done = append(o.Done, step)
 	}
 	o.At, o.View = s.now, s.view(w)
-	w.memory = w.memory.WithLook(s.limits, o.View).WithOutcome(s.limits, o)
+	w.memory = w.memory.WithOutcome(s.limits, o)
 }
 
 // apply does one step, which takes its time.
@@ -167,6 +176,7 @@ func (s *stage) apply(step cluster.Step) {
 		m.InUseBytes = m.kept
 	case cluster.StepMoveLeader:
 		s.leader = step.To
+		s.term++
 	case cluster.StepDefragment:
 		m.SizeBytes, m.InUseBytes = m.kept, m.kept
 	}
@@ -222,7 +232,7 @@ func brief(d policy.Decision) string {
 		}
 		separator = ", "
 	}
-	b.WriteString(map[policy.Permit]string{policy.Claim: " [claim]", policy.FixedOrder: " [fixed order]", policy.SingleVoter: " [single voter]"}[d.Permit])
+	b.WriteString(map[policy.Permit]string{policy.Claim: " [claim]", policy.Term: " [term]", policy.Alone: " [alone]", policy.SingleVoter: " [single voter]"}[d.Permit])
 	if d.Urgent {
 		b.WriteString(" urgent")
 	}

@@ -41,8 +41,8 @@ func (w world) standing(d Decision) []Condition {
 	for _, m := range w.view.Members {
 		w.ofMember(m, add)
 	}
-	if d.Routine {
-		d = w.voluntary() // what waits goes on waiting meanwhile
+	if d.Routine && !w.armed() {
+		d = w.voluntary() // what waits keeps waiting
 	}
 	if !d.Acts() && d.Reason != BelowThreshold && d.Reason != NearQuota { // that is told with its member
 		add(d.Reason, w.subject(d), d.Detail)
@@ -70,7 +70,7 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 	case m.Contact == cluster.Silent:
 		// A member that stops answering while somebody works is most likely the
 		// one that is being defragmented.
-		worked := !w.memory.HeldSince.IsZero() && !w.memory.Of(m.ID).SilentSince.Before(w.memory.HeldSince)
+		worked := !w.memory.HeldSince.IsZero() && !w.memory.Of(m.ID).AwaySince.Before(w.memory.HeldSince)
 		if !worked {
 			add(MemberUnreachable, m.ID, m.Problem)
 		}
@@ -85,13 +85,13 @@ func (w world) ofMember(m cluster.Member, add func(Reason, cluster.MemberID, str
 		add(VersionGuard, m.ID, "etcd "+m.Version+": "+f.what)
 	}
 	if left, soon := w.inSight(m); soon {
-		add(QuotaInSight, m.ID, fmt.Sprintf("at the growth of late its file will be at its quota in about %s", rough(left)))
+		add(QuotaInSight, m.ID, fmt.Sprintf("at its recent growth rate its file will reach the quota in about %s", rough(left)))
 	}
 	if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
 		add(NearQuota, m.ID, "")
 	}
-	if w.memory.Of(m.ID).TooLarge {
-		add(LiveDataTooLarge, m.ID, w.futile(m)) // whatever is decided, also while NOSPACE is being found out about
+	if w.liveTooLarge(m) && (!w.armed() || w.memory.stood(LiveDataTooLarge, m.ID)) {
+		add(LiveDataTooLarge, m.ID, w.futile(m)) // whatever is decided; under NOSPACE only as long as nothing refutes it
 	}
 }
 
@@ -105,8 +105,7 @@ func (w world) lacksRoom() *obstacle {
 	if !listed || !needsWork(w.limits, m, w.quota(m)) || !armed && !m.Quota.Trusted() {
 		return nil
 	}
-	mm := w.memory.Of(m.ID)
-	if armed && !mm.LacksRoom && !(w.compacted(mm) && w.inUseKnown(m)) {
+	if armed && !w.memory.stood(DiskTooSmall, m.ID) && !(w.compacted(w.memory.Of(m.ID)) && w.inUseKnown(m)) {
 		return nil
 	}
 	return w.noRoom(m)

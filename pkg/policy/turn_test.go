@@ -9,201 +9,126 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
-// Whose turn it is among those who have tickets: the fullest first, the leader
-// last.
-func TestTurnsUnderTheClaim(t *testing.T) {
+// Who works on what among those who have tickets.
+func TestOrderUnderTheClaim(t *testing.T) {
 	const full = "watch 1 2 3; members 3 513/100 of 512; alarm 1; compacted;"
+	own := func(id string) string { return "nospace_armed " + id + ": defragment " + id + " [claim] urgent" }
+	const waits = "another_members_turn "
 	tell(t, []story{
-		{"alike: the lowest id but the leader", full, []string{
-			"another_members_turn 2", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent", "another_members_turn 2"}},
-		{"the fullest first", full + "member 3 530/100; leader 2", []string{
-			"another_members_turn 3", "another_members_turn 3", "nospace_armed 3: compact 3@5000, defragment 3 [claim] urgent"}},
-		{"by the share of its own quota", full + "member 3 513/100 of 400", []string{
-			"another_members_turn 3", "another_members_turn 3", "nospace_armed 3: compact 3@5000, defragment 3 [claim] urgent"}},
-		{"less than a hundredth is no difference", full + "member 3 514/100", []string{
-			"another_members_turn 2", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent", "another_members_turn 2"}},
-		{"the leader last, though it is the fullest", full + "member 1 600/100", []string{
-			"another_members_turn 2", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent", "another_members_turn 2"}},
+		{"each its own, the claim is the order; the leader waits", full, []string{waits + "2", own("2"), own("3")}},
+		{"whoever is the fullest", full + "member 3 530/100; leader 2", []string{own("1"), waits + "3", own("3")}},
+		{"the leader as well", full + "member 1 600/100", []string{waits + "2", own("2"), own("3")}},
 		{"the leadership moves to a voter that is done", full + "member 2 100/100; member 3 100/100", []string{
-			"nospace_armed 1: compact 1@5000, move-leader 1>2, defragment 1 [claim] urgent", "another_members_turn 1", "another_members_turn 1"}},
+			"nospace_armed 1: move-leader 1>2, defragment 1 [claim] urgent", waits + "1", waits + "1"}},
 		{"of those to the one that is most up to date", full + "member 2 100/100 lag 3; member 3 100/100 lag 1", []string{
-			"nospace_armed 1: compact 1@5000, move-leader 1>3, defragment 1 [claim] urgent", "another_members_turn 1", "another_members_turn 1"}},
+			"nospace_armed 1: move-leader 1>3, defragment 1 [claim] urgent", waits + "1", waits + "1"}},
+		{"the leader does not wait for ever", full + "look; wait 2m; compacted", []string{"adopted 2: defragment 2 [claim] urgent", own("2"), own("3")}},
+		{"nor for one that backs off", full + "member 2 100/100; watch 1; books 1 3; look; wait 2m; compacted; member 3 sick; look; do 1", []string{
+			"nospace_armed 1: move-leader 1>2, defragment 1 [claim] urgent"}},
 		{"never to a learner", full + "member 2 gone; watch 1 3; member 3 gone; watch 1; member 4 learner 100/100 of 512; compacted", []string{
-			"nospace_armed 1: compact 1@5000, defragment 1 [single voter] urgent"}},
-		{"move-leader: false", full + "limit move-leader false; member 2 100/100; member 3 100/100", []string{
-			"nospace_armed 1: compact 1@5000, defragment 1 [claim] urgent", "another_members_turn 1", "another_members_turn 1"}},
-		{"somebody else holds the claim", full + "holder 3", []string{"waiting_for_claim 3", "waiting_for_claim 3", "waiting_for_claim 3"}},
-		{"small files are left alone", full + "member 3 460/100", []string{
-			"another_members_turn 2", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent", "another_members_turn 2"}},
-		{"one member was asked for", full + "limit only 3", []string{
-			"another_members_turn 3", "another_members_turn 3", "nospace_armed 3: compact 3@5000, defragment 3 [claim] urgent"}},
+			"nospace_armed 1: defragment 1 [single voter] urgent"}},
+		{"move-leader: false", full + "limit move-leader false; member 2 100/100; member 3 100/100", []string{own("1"), waits + "1", waits + "1"}},
+		{"another watchdog holds the claim", full + "holder 3", []string{"waiting_for_claim 3", "waiting_for_claim 3", "waiting_for_claim 3"}},
+		{"small files are left alone", full + "member 3 460/100", []string{waits + "2", own("2"), waits + "2"}},
+		{"one member was asked for", full + "limit only 3", []string{waits + "3", waits + "3", own("3")}},
 	})
 }
 
-// Members that nobody works on are adopted.
+// Members that their own watchdogs do not work on are adopted.
 func TestAdoption(t *testing.T) {
 	const lone = "watch 2; members 3 513/100 of 512; alarm 1; compacted;"
-	adopt3 := []string{"adopted 3: compact 3@5000, defragment 3 [claim] urgent"}
+	adopt3 := []string{"adopted 3: defragment 3 [claim] urgent"}
 	const two = "watch 2 3; members 5 100/100 of 512; member 1 513/100; leader 5; alarm 1; compacted;"
+	const adopt1, waits1 = "adopted 1: defragment 1 [claim] urgent", "another_members_turn 1"
+	const early = "adopted 1: compact 1@4000, defragment 1 [claim] urgent"
 	tell(t, []story{
-		{"one's own member first", lone, []string{"nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
-		{"not at once", lone + "look; do 2", []string{"another_members_turn 1"}},
-		{"not before adopt-after", lone + "look; do 2; wait 1m50s", []string{"another_members_turn 1"}},
-		{"then, the leader last", lone + "look; do 2; wait 2m", adopt3},
-		{"an adopt-after of one's own", lone + "limit adopt-after 10s; look; do 2; wait 10s", adopt3},
-		{"and the leader, moved away", lone + "look; do 2; wait 2m; look; do 2", []string{"adopted 1: compact 1@5000, move-leader 1>2, defragment 1 [claim] urgent"}},
-		{"a leader does not go before those it may adopt", "watch 1; members 3 513/100 of 512; alarm 1; compacted", []string{"another_members_turn 3"}},
-		{"the lowest of several does it", two + "wait 2m", []string{"adopted 1: compact 1@5000, defragment 1 [claim] urgent", "another_members_turn 1"}},
-		{"whose member does not answer does not", two + "wait 2m; member 2 silent; look; wait 6m", []string{"member_unreachable 2", "adopted 1: compact 1@5000, defragment 1 [claim] urgent"}},
+		{"one's own member first", lone, []string{"nospace_armed 2: defragment 2 [claim] urgent"}},
+		{"under NOSPACE a member without tickets at once: it can get none", lone + "look; do 2", adopt3},
+		{"the leader last, moved away", lone + "look; do 2; look; do 2", []string{"adopted 1: move-leader 1>2, defragment 1 [claim] urgent"}},
+		{"a leader goes after those that it adopts", "watch 1; members 3 513/100 of 512; alarm 1; compacted", []string{"adopted 2: defragment 2 [claim] urgent"}},
+		{"each of several may: the claim is the order", two, []string{adopt1, adopt1}},
+		{"whose member does not answer does not", two + "member 2 silent; look; wait 6m", []string{"member_unreachable 2", adopt1}},
 		{"nor does a learner's", "watch 2 4; members 3 100/100 of 512; member 2 learner; member 4 100/100 of 512; member 1 513/100; leader 3; alarm 1; compacted; wait 2m", []string{
-			"waiting_for_claim", "adopted 1: compact 1@5000, defragment 1 [claim] urgent"}},
-		{"a watched member that makes no progress", two + "books 1 2 3; wait 2m", []string{"adopted 1: compact 1@5000, defragment 1 [claim] urgent", "another_members_turn 1"}},
-		{"as long as somebody holds the claim, there is progress", two + "books 1 2 3; wait 1m; holder 1; look; holder none; wait 1m59s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"a file that shrinks is progress", two + "books 1 2 3; wait 1m; member 1 512/100; look; wait 1m59s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"a member that does not answer may be worked on", two + "books 1 2 3; wait 1m; member 1 silent; look; member 1 answers; wait 1m59s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"without need a watched member is left to its own", "watch 2 3; members 3 100/100 of 512; member 1 450/100; leader 3; books 1 2 3; look; wait 1h", []string{
-			"another_members_turn 1", "another_members_turn 1"}},
-		{"from urgent-at on it is not", "watch 2 3; members 3 100/100 of 512; member 1 490/100; leader 3; books 1 2 3; look; wait 1h", []string{
-			"adopted 1: compact 1@4000, defragment 1 [claim] urgent", "another_members_turn 1"}},
+			"waiting_for_claim", adopt1}},
+		{"a watched member that makes no progress, by the first", two + "books 1 2 3; look; wait 2m", []string{adopt1, waits1}},
+		{"and not before", two + "books 1 2 3; look; wait 1m55s", []string{waits1, waits1}},
+		{"and after twice the time by any", two + "books 1 2 3; wait 4m", []string{adopt1, adopt1}},
+		{"an adopt-after of one's own", two + "books 1 2 3; limit adopt-after 10s; wait 10s", []string{adopt1, waits1}},
+		{"a claim that is held is no progress by itself", two + "books 1 2 3; wait 1m; holder 1; look; holder none; look; wait 1m59s", []string{adopt1, waits1}},
+		{"a file that shrinks is progress", two + "books 1 2 3; wait 1m; member 1 512/100; look; wait 1m59s", []string{waits1, waits1}},
+		{"that of any member", two + "books 1 2 3; wait 1m; member 5 99/99; look; wait 1m59s", []string{waits1, waits1}},
+		{"without need a watched member is left to its own", "watch 2 3; members 3 100/100 of 512; member 1 450/100; leader 3; books 1 2 3; look; wait 1h", []string{waits1, waits1}},
+		{"from urgent-at on it is not", "watch 2 3; members 3 100/100 of 512; member 1 490/100; leader 3; books 1 2 3; look; wait 2m", []string{early, waits1}},
 		{"an unwatched one is adopted without need, too", "watch 2; members 3 100/100 of 512; member 1 450/100; leader 3; look; wait 2m", []string{
 			"adopted 1: compact 1@4000, defragment 1 [claim]"}},
-		{"nobody looked for books: nobody is without one", "watch 2; members 3 100/100 of 512; member 1 450/100; leader 3; claims unknown; look; wait 2m; claims known", []string{"another_members_turn 1"}},
+		{"and not before adopt-after", "watch 2; members 3 100/100 of 512; member 1 450/100; leader 3; look; wait 1m59s", []string{waits1}},
 	})
 }
 
-// The fixed order of those who met NOSPACE without tickets.
-func TestFixedOrder(t *testing.T) {
-	const full = "watch 1 2 3; enrolled none; members 3 513/100 of 512; leader 3; alarm 1; compacted;"
-	goes1 := "nospace_armed 1: compact 1@5000, defragment 1 [fixed order] urgent"
-	goes2 := "nospace_armed 2: compact 2@5000, defragment 2 [fixed order] urgent"
-	goes3 := "nospace_armed 3: compact 3@5000, move-leader 3>1, defragment 3 [fixed order] urgent"
-	waits := func(id string) string { return strings.TrimSpace("another_members_turn " + id) }
+// What watchdogs without tickets do: the one next to the leader works on every
+// member, its own last, once the leader's term has been quiet for S.
+func TestLeadersTerm(t *testing.T) {
+	// The term is a new one when the script goes on: nothing has been quiet yet.
+	const bare = "watch 1 2 3; enrolled none; members 3 513/100 of 512; leader 3; alarm 1;"
+	const full = bare + "compacted; wait 6s; compacted; leader 3;"
+	const two, first, second = bare + "watch 1 2; enrolled none; compacted; leader 3;", bare + "watch 1; enrolled none; compacted; leader 3;", bare + "watch 2; enrolled none; compacted; leader 3;"
+	const w1, w2 = "waiting_for_claim 1", "waiting_for_claim 1"
+	goes := func(id string) string { return "adopted " + id + ": defragment " + id + " [term] urgent" }
 	tell(t, []story{
-		{"the lowest id goes", full + "wait 1s", []string{goes1, waits("1"), waits("1")}},
-		{"however full the others are", full + "member 3 600/100; look; wait 1s", []string{goes1, waits("1"), waits("1")}},
-		{"not at the first look", full + "member 2 520/100", []string{waits("1"), waits("1"), waits("1")}},
-		{"not half a poll later", full + "member 2 520/100; look; wait 499ms", []string{waits("1"), waits("1"), waits("1")}},
-		{"but a poll later", full + "member 2 520/100; look; wait 500ms", []string{goes1, waits("1"), waits("1")}},
-		{"a change of leader begins the look anew", full + "wait 1s; leader 2", []string{waits("1"), waits("1"), waits("1")}},
-		{"an alarm more, too", full + "wait 1s; alarm 2", []string{waits("1"), waits("1"), waits("1")}},
-		{"and a moment without the alarm", full + "wait 1s; no-alarms; look; alarm 1; compacted", []string{goes1, waits("1"), waits("1")}},
-		{"done: the next", full + "wait 1s; look 1; do 1; look; wait 1s", []string{waits("2"), goes2, waits("2")}},
-		{"the leader at its own turn", full + "member 1 100/100; member 2 100/100; look; wait 1s", []string{waits("3"), waits("3"), goes3}},
-		{"a leader whose turn comes first moves away, though nobody is done", full + "leader 1; look; wait 1s", []string{
-			"nospace_armed 1: compact 1@5000, move-leader 1>2, defragment 1 [fixed order] urgent", waits("1"), waits("1")}},
-		{"a watchdog that has gone is passed over by the next alone", full + "watch 2 3; enrolled none; compacted; wait 2m", []string{goes2, waits("2")}},
-		{"a member that makes no progress is passed over", full + "look; wait 2m", []string{waits("2"), goes2, waits("2")}},
-		{"who waited for another's work is not passed over as soon as that is done", full + "wait 1m28s; look; wait 1s; member 1 100/100; look; wait 1m27s", []string{waits("2"), goes2, waits("2")}},
-		{"but later, and then it goes behind", full + "wait 1m28s; look; wait 1s; member 1 100/100; look; wait 2m", []string{waits("3"), waits("3"), goes3}},
-		{"nor does it go while the others pass it over", full + "wait 1m28s; look; wait 1s; member 1 100/100; look; wait 1m30s", []string{waits("2"), waits("3"), waits("2")}},
-		{"as soon as somebody has a book the others stand still", full + "watch 1 2; enrolled 2; look; wait 1s; compacted", []string{
-			"waiting_for_claim", "nospace_armed 2: compact 2@5000, defragment 2 [claim] urgent"}},
-		{"an empty book is none", full + "watch 1 2; enrolled none; books 2; look; wait 1s", []string{"waiting_for_claim", "waiting_for_claim"}},
+		{"not before S", full + "look; wait 14s", []string{w1, w2, "waiting_for_claim 1"}},
+		{"then the watchdog next to the leader, the fullest member first", full + "member 2 600/100; look; wait 15s", []string{"waiting_for_claim 2", "waiting_for_claim 2", goes("2")}},
+		{"and one after the other without another wait", full + "look; wait 15s; look; do 3; look 3", []string{"waiting_for_claim 2", "waiting_for_claim 2", goes("2")}},
+		{"its own member last, with the leadership moved away", full + "look; wait 15s; look; do 3; look; do 3; look 3", []string{
+			"waiting_for_claim 3", "waiting_for_claim 3", "nospace_armed 3: move-leader 3>1, defragment 3 [term] urgent"}},
+		{"a new term begins the wait again", full + "look; wait 15s; leader 2; compacted", []string{w1, "waiting_for_claim 1", w1}},
+		{"so does a new term of the same leader", full + "look; wait 15s; leader 3", []string{w1, w2, "waiting_for_claim 1"}},
+		{"and a member that does not answer", full + "look; wait 14s; member 2 silent; look; member 2 answers; look; wait 14s", []string{w1, w2, "waiting_for_claim 1"}},
+		{"or answers late", full + "look; wait 14s; member 2 took 1100ms; look; member 2 took 10ms; look; wait 14s", []string{w1, w2, "waiting_for_claim 1"}},
+		{"and a file that another tool makes smaller", full + "look; wait 14s; member 2 480/100; look; wait 2s", []string{w1, w2, "waiting_for_claim 1"}},
+		{"and CORRUPT", full + "look; wait 14s; alarm 1 corrupt; look; no-alarms; alarm 1; look; wait 14s", []string{w1, w2, "waiting_for_claim 1"}},
+		{"not next to its member", full + "apart 3; look; wait 15s", []string{w1, w2, "waiting_for_claim"}},
+		{"move-leader false: the leader in place", full + "limit move-leader false; member 1 100/100; member 2 100/100; look; look; wait 15s", []string{
+			"waiting_for_claim 3", "waiting_for_claim 3", "nospace_armed 3: defragment 3 [term] urgent"}},
+		{"the first by id takes the leadership after 30 s", two + "look; wait 29s", []string{w1, "waiting_for_claim 1"}},
+		{"that is now", two + "look; wait 30s", []string{
+			"nospace_armed 3: move-leader 3>1 [term] urgent", "waiting_for_claim 1"}},
+		{"the next one 15 s later", second + "look; wait 44s", []string{"waiting_for_claim 1"}},
+		{"that is now, too", second + "look; wait 45s", []string{"adopted 3: move-leader 3>2 [term] urgent"}},
+		{"after a takeover S begins", first + "look; wait 30s; look; do 1; compacted; leader 1; look; wait 14s", []string{"waiting_for_claim 2"}},
+		{"and then it works", first + "look; wait 30s; look; do 1; compacted; leader 1; look; wait 15s", []string{goes("2")}},
+		{"a watchdog with tickets does all", full + "watch 1 2; enrolled 2; look; wait 1m; compacted", []string{
+			"waiting_for_claim", "nospace_armed 2: defragment 2 [claim] urgent"}},
+		{"an empty book of another watchdog", two + "books 2; look; wait 1m", []string{"waiting_for_claim", "waiting_for_claim"}},
 		{"the claim can't be read", full + "claims unknown", []string{"waiting_for_claim", "waiting_for_claim", "waiting_for_claim"}},
-		{"disarm looks twice as well", full + "members 3 100/100", []string{waits(""), waits(""), waits("")}},
-		{"and then anybody may", full + "members 3 100/100; look; wait 500ms", []string{
-			"nospace_armed 1: disarm 1 [fixed order] urgent", "nospace_armed 2: disarm 1 [fixed order] urgent", "nospace_armed 3: disarm 1 [fixed order] urgent"}},
-		{"with an old server it is the order of all", full + "enrolled 1 2 3; member 2 version 3.5.6; look; wait 1s", []string{goes1, waits("1"), waits("1")}},
-		{"and a claim held from better times is respected", full + "enrolled 1 2 3; member 2 version 3.5.6; holder 2; look; wait 1s", []string{
-			"waiting_for_claim 2", waits("1"), waits("1")}},
+		{"disarming needs no permit", full + "members 3 100/100; look; wait 1s", []string{
+			"nospace_armed 1: disarm 1 urgent", "nospace_armed 2: disarm 1 urgent", "nospace_armed 3: disarm 1 urgent"}},
+		{"an old server: those with tickets give them up first", full + "enrolled 1 2 3; member 2 version 3.5.6; look; wait 1s", []string{"waiting_for_claim", "waiting_for_claim", "waiting_for_claim"}},
+		{"one pass, alone", second + "limit alone true; look; wait 1s; compacted", []string{"adopted 1: defragment 1 [alone] urgent"}},
 	})
 }
 
-// A turn is over a quarter of adopt-after before the next one's begins, whenever
-// in it the work is begun.
-func TestTurnsEndBeforeTheNextBegin(t *testing.T) {
+// A takeover that comes to nothing makes the next one wait twice as long.
+func TestTakeoversLieFurtherAndFurtherApart(t *testing.T) {
 	s := newStage(t)
-	s.run("watch 1 2 3; enrolled none; members 3 513/100 of 512; leader 3; alarm 1; compacted; look; wait 1s")
-	first, second := s.watchdogs[0], s.watchdogs[1]
-	d := s.look(first)
-	ends := d.TurnEnds
-	if !d.Has(cluster.StepDefragment) || !ends.After(s.now) {
-		t.Fatalf("%s, its turn ends at %s", brief(d), ends)
-	}
-	s.run("wait 40s")
-	if d = s.look(first); !d.TurnEnds.Equal(ends) {
-		t.Errorf("%s, its turn ends at %s, and before that it ended at %s", brief(d), d.TurnEnds, ends)
-	}
-	for !s.look(second).Has(cluster.StepDefragment) {
-		s.pass(time.Second)
-	}
-	if gap := s.now.Sub(ends); gap < 29*time.Second || gap > 31*time.Second {
-		t.Errorf("the second begins %s after the first one's turn, want 30s", gap)
-	}
-	s.run("watch 1; compacted; look; wait 1s")
-	if d := s.look(s.watchdogs[0]); !d.Has(cluster.StepDefragment) || !d.TurnEnds.IsZero() {
-		t.Errorf("with a claim: %s, its turn ends at %s, want no end", brief(d), d.TurnEnds)
-	}
-}
-
-// A leader that is lost for a moment, as when the leadership moves, is seen by some
-// and not by others: it must not make the turns of two overlap. One that is lost
-// for long lets all of them begin to wait when it is back.
-func TestHindrancesDoNotMakeTurnsOverlap(t *testing.T) {
-	const full = "watch 2 3; enrolled none; members 3 513/100 of 512; leader 3; alarm 1; compacted; look; wait 60s; look;"
-	for name, tt := range map[string]struct {
-		script string
-		turns  map[int]time.Duration // when each begins to work, from the script's end
-	}{
-		"short, seen by one":  {full + "leader 0; look 2; wait 1s; leader 3", map[int]time.Duration{2: 120 * time.Second, 3: 180 * time.Second}},
-		"short, seen by all":  {full + "leader 0; look; wait 1s; leader 3", map[int]time.Duration{2: 120 * time.Second}},
-		"long, seen by all":   {full + "leader 0; look; wait 60s; look; leader 3", map[int]time.Duration{2: 120 * time.Second, 3: 240 * time.Second}},
-		"silent, seen by one": {full + "member 2 silent; look 2; wait 1s; member 2 answers", map[int]time.Duration{2: 120 * time.Second, 3: 180 * time.Second}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
-			s.run(tt.script)
-			begin, works := s.now, map[int][]time.Duration{}
-			for s.now.Sub(begin) < 300*time.Second {
-				s.pass(time.Second)
-				for _, id := range []int{2, 3} {
-					if d := s.look(s.watchdog(cluster.MemberID(id))); d.Has(cluster.StepDefragment) {
-						works[id] = append(works[id], s.now.Sub(begin))
-					}
-				}
-			}
-			for _, at := range works[2] {
-				for _, other := range works[3] {
-					if gap := at - other; gap.Abs() < 10*time.Second {
-						t.Fatalf("the second works at %s and the third at %s", at, other)
-					}
-				}
-			}
-			for id, want := range tt.turns {
-				if len(works[id]) == 0 || (works[id][0]-want).Abs() > 8*time.Second {
-					t.Errorf("watchdog %d works at %v, want from %s on", id, works[id], want)
-				}
-			}
-		})
-	}
-}
-
-// Without a claim nothing but time keeps two from adopting the same member: the
-// first voter's watchdog waits for twice adopt-after, each one after it longer, and
-// then they take turns.
-func TestFixedOrderAdoptsStaggered(t *testing.T) {
-	s := newStage(t)
-	s.run("watch 2 3; enrolled none; members 3 100/100 of 512; member 1 513/100; leader 3; alarm 1; compacted")
-	s.now = s.watchdog(2).memory.Of(1).WorkSince
-	for _, tt := range []struct {
-		wait string
-		want []string
-	}{
-		{"5m59s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"1s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
-		{"1m29s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
-		{"29s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"3s", []string{"another_members_turn 1", "adopted 1: compact 1@5000, defragment 1 [fixed order] urgent"}},
-		{"1m26s", []string{"another_members_turn 1", "adopted 1: compact 1@5000, defragment 1 [fixed order] urgent"}},
-		{"5s", []string{"another_members_turn 1", "another_members_turn 1"}},
-		{"2m28s", []string{"adopted 1: compact 1@5000, defragment 1 [fixed order] urgent", "another_members_turn 1"}},
-	} {
-		s.run("wait " + tt.wait)
-		for i, w := range s.watchdogs {
-			if got := brief(s.look(w)); got != tt.want[i] {
-				t.Errorf("+%s, watchdog %s: %s, want %s", s.now.Sub(begin), w.local, got, tt.want[i])
-			}
+	s.run("watch 1; enrolled none; members 3 513/100 of 512; leader 3; alarm 1; compacted; look")
+	var moved []time.Duration
+	for s.now.Before(begin.Add(time.Hour)) {
+		w := s.watchdogs[0]
+		if d := s.look(w); d.Has(cluster.StepMoveLeader) {
+			moved = append(moved, s.now.Sub(begin))
+			s.act(w)
+			s.run("leader 3") // it goes back before anything was done
 		}
+		s.now = s.now.Add(time.Second)
+	}
+	for i := range len(moved) - 1 {
+		want := min(time.Duration(30<<(i+1))*time.Second, 10*time.Minute)
+		if gap := moved[i+1] - moved[i]; (gap - want).Abs() > 3*time.Second {
+			t.Errorf("takeovers at %s: the gap after the first %d is %s, want %s", moved, i+1, gap, want)
+		}
+	}
+	if len(moved) < 7 {
+		t.Errorf("%d takeovers in an hour", len(moved))
 	}
 }
 
@@ -224,12 +149,19 @@ func TestUnfit(t *testing.T) {
 		"a learner silent":      {"members 3 100/100 of 512; member 4 learner silent", "", ""},
 		"itself gone":           {"members 3 100/100 of 512; member 2 gone", policy.MemberUnreachable, "not among the voters"},
 		"itself a learner":      {"members 3 100/100 of 512; member 2 learner", policy.MemberUnreachable, "not among the voters"},
+		"itself slow":           {"members 3 100/100 of 512; member 2 took 1100ms", policy.MemberUnreachable, "took 1.1s"},
+		"another one blocked":   {"members 3 100/100 of 512; alarm 1; member 3 blocked; look; wait 1h", policy.MemberUnreachable, "m3 (3) is blocked"},
+		"seen once":             {"members 3 100/100 of 512; member 3 lag 1001; look; member 3 lag 0", policy.MemberCatchingUp, "seen so again"},
 		"excused":               {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m", "", ""},
+		"too slow is absent":    {"members 3 100/100 of 512; alarm 1; member 3 took 3100ms; look; wait 5m", "", ""},
+		"back for a moment":     {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m; member 3 answers; look; wait 1m59s; look; member 3 silent", "", ""},
+		"back for good":         {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m; member 3 answers; look; wait 2m; look; member 3 silent", policy.MemberUnreachable, "does not answer"},
+		"back and behind":       {"members 3 100/100 of 512; alarm 1; member 3 silent; look; wait 5m; member 3 answers; look; wait 2m; look; member 3 lag 1001", policy.MemberCatchingUp, "98999"},
 		"itself is not excused": {"members 3 100/100 of 512; alarm 1; member 2 silent; look; wait 5m", policy.MemberUnreachable, "m2 (2)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			s.run("watch 1")
+			s.run("watch 1; members 3 100/100 of 512; look; wait 1s")
 			s.run(tt.script)
 			s.look(s.watchdogs[0])
 			reason, words := policy.Unfit(s.limits, s.now, s.view(s.watchdogs[0]), s.watchdogs[0].memory, 2)

@@ -7,11 +7,11 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
-// refusesDeletes reports that some voter runs a version whose full members
+// RefusesDeletes reports that some voter runs a version whose full members
 // refuse even a transaction that only deletes, so that under NOSPACE no ticket
 // can be taken: before 3.4.20, and 3.5.0 to 3.5.6.
-func (w world) refusesDeletes() bool {
-	for _, m := range w.view.Voters() {
+func RefusesDeletes(v cluster.View) bool {
+	for _, m := range v.Voters() {
 		if m.Contact == cluster.Answered && (before(m.Version, 3, 4, 20) ||
 			!before(m.Version, 3, 5, 0) && before(m.Version, 3, 5, 7)) {
 			return true

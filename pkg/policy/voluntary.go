@@ -15,44 +15,71 @@ const (
 	firstGuess = 50 << 20
 )
 
-// voluntary is rules 7 to 9: nothing is refused yet, so there is a choice.
-func (w world) voluntary() Decision {
-	var targets []cluster.Member
-	rest := Decision{Reason: BelowThreshold}
-	for _, m := range w.view.Voters() {
-		if m.Contact != cluster.Answered || !m.Quota.Trusted() {
-			continue
-		}
-		if atLeast(m.SizeBytes, m.Quota, w.limits.WarnAt) {
-			rest = Decision{Reason: NearQuota, Member: m.ID}
-		}
-		if w.asked(m) && atLeast(m.SizeBytes, m.Quota, w.limits.DefragmentAt) {
-			targets = append(targets, m)
-		}
-	}
-	if len(targets) == 0 {
-		return rest
-	}
-	w.order(targets)
-	return w.firstWilling(targets)
+// urgentWork is rule 7.
+func (w world) urgentWork() (Decision, bool) {
+	return w.willingWork(w.limits.UrgentAt)
 }
 
-// firstWilling returns the work on the first member in the order that nothing
-// speaks against, or why there is none.
-func (w world) firstWilling(targets []cluster.Member) Decision {
-	var first *obstacle
+// voluntaryWork is rule 8.
+func (w world) voluntaryWork() (Decision, bool) {
+	return w.willingWork(w.limits.DefragmentAt)
+}
+
+// willingWork is the work on the members whose files are so large, as far as
+// nothing speaks against it.
+func (w world) willingWork(from Share) (Decision, bool) {
 	var willing []cluster.Member
-	for _, m := range targets {
-		if o := w.unwilling(m); o == nil {
+	for _, m := range w.filesFrom(from) {
+		if w.unwilling(m) == nil {
 			willing = append(willing, m)
-		} else if first == nil || m.ID == w.view.Local {
-			first = o // of several reasons that of this host's own member
 		}
 	}
 	if len(willing) == 0 {
-		return wait(*first)
+		return Decision{}, false
 	}
-	return w.work(willing)
+	return w.work(willing), true
+}
+
+// voluntary is rules 7 to 9.
+func (w world) voluntary() Decision {
+	for _, decide := range []func(world) (Decision, bool){world.urgentWork, world.voluntaryWork} {
+		if d, applies := decide(w); applies {
+			return d
+		}
+	}
+	d, _ := w.nothing()
+	return d
+}
+
+// nothing is rule 9: why nothing is done about the files that are large, this
+// host's own member first; or that there is nothing to do.
+func (w world) nothing() (Decision, bool) {
+	rest := Decision{Reason: BelowThreshold}
+	for _, m := range w.view.Voters() {
+		if w.fullness(m) == NearQuota && m.Contact == cluster.Answered {
+			rest = Decision{Reason: NearQuota, Member: m.ID}
+		}
+	}
+	var first *obstacle
+	large := w.filesFrom(w.limits.DefragmentAt)
+	w.order(large)
+	for _, m := range large {
+		if o := w.unwilling(m); first == nil || m.ID == w.view.Local {
+			first = o
+		}
+	}
+	if first != nil {
+		return wait(*first), true
+	}
+	return rest, true
+}
+
+// filesFrom returns the voters to be worked on whose file takes that share of a
+// known quota.
+func (w world) filesFrom(share Share) []cluster.Member {
+	return slices.DeleteFunc(w.view.Voters(), func(m cluster.Member) bool {
+		return m.Contact != cluster.Answered || !m.Quota.Trusted() || !w.asked(m) || !atLeast(m.SizeBytes, m.Quota, share)
+	})
 }
 
 // unwilling returns why a member is better left alone for now.
@@ -68,18 +95,18 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 	}
 	if !w.worth(m) {
 		if w.liveTooLarge(m) {
-			return &obstacle{LiveDataTooLarge, m.ID, w.futile(m)}
+			return &obstacle{reason: LiveDataTooLarge, member: m.ID, detail: w.futile(m)}
 		}
-		return &obstacle{NothingToReclaim, m.ID, fmt.Sprintf("a defragmentation of member %s would win %s, less than it is worth",
+		return &obstacle{reason: NothingToReclaim, member: m.ID, detail: fmt.Sprintf("a defragmentation of member %s would free %s, less than maintenance.min-reclaim",
 			name(m), cluster.FormatBytes(m.ReclaimableBytes()))}
 	}
 	if _, _, due := w.historyGivesWay(); due && !w.urgent(m) && atLeast(m.InUseBytes, m.Quota, w.limits.CompactAt) {
-		return &obstacle{AnotherMembersTurn, m.ID, fmt.Sprintf(
-			"what is in use of member %s is compacted first, and that is begun by the watchdog of another member", name(m))}
+		return &obstacle{reason: AnotherMembersTurn, member: m.ID, detail: fmt.Sprintf(
+			"what is in use of member %s is compacted first, which the watchdog of another member begins", name(m))}
 	}
 	if m.ID == w.view.Leader() && !w.inWindow() {
 		if _, ok := w.successor(m, []cluster.Member{m}); !ok && len(w.view.Voters()) > 1 {
-			return &obstacle{OutsideWindow, m.ID, fmt.Sprintf("member %s leads and the leadership cannot be moved away; that is left to a maintenance window", name(m))}
+			return w.toWindow(m, fmt.Sprintf("member %s leads and the leadership cannot be moved away, so it is worked on in a maintenance window only", name(m)))
 		}
 	}
 	if w.urgent(m) || w.limits.Immediate {
@@ -93,20 +120,31 @@ func (w world) unwilling(m cluster.Member) *obstacle {
 func (w world) badTime(m cluster.Member) *obstacle {
 	mm := w.memory.Of(m.ID)
 	if ready := mm.CooldownUntil(); w.now.Before(ready) {
-		return &obstacle{CoolingDown, m.ID, fmt.Sprintf("member %s was defragmented not long ago and is left alone until %s",
+		return &obstacle{reason: CoolingDown, member: m.ID, until: w.opening(ready), detail: fmt.Sprintf("member %s was defragmented recently and is left alone until %s",
 			name(m), ready.UTC().Format(time.RFC3339))}
 	}
 	if w.inWindow() {
 		return nil
 	}
 	if len(w.limits.Windows) > 0 || len(w.view.Voters()) < 3 {
-		return &obstacle{OutsideWindow, m.ID, fmt.Sprintf("member %s waits for a maintenance window", name(m))}
+		return w.toWindow(m, fmt.Sprintf("work on member %s waits for a maintenance window", name(m)))
 	}
 	if stall := w.predict(m); stall > w.limits.StallBudget {
-		return &obstacle{StallBudget, m.ID, fmt.Sprintf("member %s would be blocked for about %s, longer than maintenance.stall-budget; it waits for a window, or until it is urgent",
+		return &obstacle{reason: StallBudget, member: m.ID, detail: fmt.Sprintf("member %s would be blocked for about %s, longer than maintenance.stall-budget; the work waits for a window, or until it is urgent",
 			name(m), stall.Round(time.Second))}
 	}
 	return nil
+}
+
+// toWindow waits for the next maintenance window.
+func (w world) toWindow(m cluster.Member, why string) *obstacle {
+	o := &obstacle{reason: OutsideWindow, member: m.ID, detail: why}
+	if len(w.limits.Windows) > 0 {
+		o.until = w.opening(w.now)
+	} else {
+		o.detail += ", and none is configured: set maintenance.windows"
+	}
+	return o
 }
 
 // worth reports that a defragmentation wins enough of the quota.
@@ -137,20 +175,11 @@ func (w world) urgent(m cluster.Member) bool {
 }
 
 // urgency is the reason of work on a member.
-func (w world) urgency(m cluster.Member) Reason {
-	if w.view.Alarmed(cluster.AlarmNoSpace) {
+func (w world) urgency() Reason {
+	if w.armed() {
 		return NospaceArmed
 	}
 	return NearQuota
-}
-
-// keptFrom is the revision to compact at: under NOSPACE no history is kept
-// back, else keep-revisions of it (I4).
-func (w world) keptFrom() int64 {
-	if w.view.Alarmed(cluster.AlarmNoSpace) {
-		return w.view.Revision()
-	}
-	return max(0, w.view.Revision()-w.limits.KeepRevisions)
 }
 
 // predict is how long a defragmentation will block a member.

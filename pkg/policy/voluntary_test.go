@@ -162,6 +162,8 @@ func TestCooldownOverClockSteps(t *testing.T) {
 				want string
 			}{{0, "cooling_down 2"}, {tt.ready - time.Second, "cooling_down 2"}, {time.Second, work}} {
 				s.now = s.now.Add(at.wait)
+				s.look(w)
+				s.now = s.now.Add(policy.LooksApart)
 				if got := brief(s.look(w)); got != at.want {
 					t.Errorf("%s after the work by the clock: %s, want %s", s.now.Sub(begin), got, at.want)
 				}

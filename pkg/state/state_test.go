@@ -387,7 +387,7 @@ func TestMemoryComesBack(t *testing.T) {
 	const one, two, three = cluster.MemberID(1), cluster.MemberID(2), cluster.MemberID(3)
 	worked := policy.MemberMemory{ID: two, WorkedAt: noon, WonBytes: 7, BytesPerSecond: 0.5, Cooldown: 6*time.Hour + time.Nanosecond}
 	seen := worked // of the look before the restart: found out anew
-	seen.SizeBytes, seen.SilentSince, seen.CompactedRevision = 9, noon, 5
+	seen.SizeBytes, seen.AwaySince, seen.CompactedRevision = 9, noon, 5
 	mem := policy.Memory{Members: []policy.MemberMemory{{ID: one}, seen, {ID: three, Growth: grown(3)}}}
 	view := cluster.View{Members: []cluster.Member{{ID: one, Name: "a"}, {ID: two, Name: "b"}}}
 

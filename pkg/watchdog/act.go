@@ -16,31 +16,35 @@ import (
 // act carries a decision out under the permit that it asks for. Work is done in
 // a context that outlives a request to stop: what has begun is never abandoned,
 // and the worker begins no further step.
-func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
+func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View, began claim.Instant) policy.Decision {
+	lasting := context.WithoutCancel(ctx)
+	var permit maintenance.Permit = maintenance.Free{Ctx: lasting}
 	switch {
 	case w.Passive:
-	case d.Permit == policy.NoPermit:
-		w.nextJob()
+		w.carryOut(ctx, permit, d, v)
+		return d
 	case d.Permit == policy.Claim:
 		return w.underClaim(ctx, d, v)
-	case !w.orderHolds(ctx, d, v):
-		return w.refused(v, d, "somebody has come to hold tickets since the last look")
-	default:
-		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
+	case d.Permit == policy.Term:
+		permit = claim.NewTerm(lasting, began, w.Limits.SendWithin)
 	}
-	w.carryOut(ctx, maintenance.Free{Ctx: context.WithoutCancel(ctx)}, d, w.previous, v)
+	w.nextJob()
+	switch {
+	case len(d.Steps) == 1 && d.Has(cluster.StepCompact):
+		w.compact(d, v)
+		return d
+	case d.Permit != policy.NoPermit:
+		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.job(), Detail: permitWords[d.Permit]})
+	}
+	w.carryOut(ctx, permit, d, v)
 	return d
 }
 
-// orderHolds asks once more, right before the work, whether there is really
-// nobody who can hold the claim. On servers that refuse to let tickets be taken
-// tickets may be there; that none is busy was seen by the look.
-func (w *Watchdog) orderHolds(ctx context.Context, d policy.Decision, v cluster.View) bool {
-	if d.Permit != policy.FixedOrder || len(v.Claims.Watched) > 0 {
-		return true
-	}
-	unclaimed, err := w.Book.Unclaimed(ctx)
-	return err == nil && unclaimed
+// permitWords say what work without a claim is done under.
+var permitWords = map[policy.Permit]string{
+	policy.Term:        "no watchdog has a ticket, so the leader's term is the permit",
+	policy.SingleVoter: "there is no other voter",
+	policy.Alone:       "the operator states that nothing else works on the cluster",
 }
 
 // refused turns a decision to act into one to wait for the claim.
@@ -52,10 +56,11 @@ func (w *Watchdog) refused(v cluster.View, d policy.Decision, detail string) pol
 	return d
 }
 
-// underClaim takes the claim, looks and decides again, since the world may have
-// moved, and works until this member is done.
+// underClaim takes the claim, observes and decides again, since the world may have
+// moved, and does one piece of work that blocks a member. What keeps it from being
+// begun is waited for within the claim; an end without a step counts as a failure.
 func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
-	held, err := w.Book.Take(ctx)
+	held, err := w.Book.Take(ctx, voters(v))
 	var busy *claim.BusyError
 	switch {
 	case errors.As(err, &busy):
@@ -63,22 +68,27 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 	case err != nil:
 		return w.refused(v, d, fmt.Sprintf("the claim could not be taken: %v", err))
 	}
-	w.replenish, w.refusal = true, ""
+	w.full, w.refusal = false, ""
 	w.Recorder.Record(event.Event{Kind: event.ClaimTaken, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.nextJob()})
 	took, target := time.Now(), d.Member
-	for range rounds {
+	deadline := took.Add(2 * w.RequestTimeout)
+	for {
 		w.extend(time.Now())
 		fresh := w.lookUnderClaim(held, v.Claims)
 		d = policy.Decide(w.Limits, fresh.At, fresh, w.memory)
-		if !d.Acts() || d.Member != target && d.Has(cluster.StepDefragment) || ctx.Err() != nil {
+		if d.Acts() && d.Permit == policy.Claim {
+			if o := w.carryOut(ctx, held, d, fresh); o.Doubt != nil {
+				w.held = held
+				return d
+			}
 			break
 		}
-		outcome := w.carryOut(ctx, held, d, w.previous, v, fresh)
-		if outcome.Doubt != nil {
-			w.held = held
-			return d
+		over := held.Check() != nil || time.Now().After(deadline)
+		if over || ctx.Err() != nil {
+			w.fail(target, fresh, fmt.Errorf("nothing could be begun under the claim: %s", d.Detail))
+			break
 		}
-		if outcome.Err != nil {
+		if wait(ctx, policy.LooksApart) != nil {
 			break
 		}
 	}
@@ -86,39 +96,66 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 	return d
 }
 
-// lookUnderClaim observes while the claim is ours: nobody else holds it.
+// fail counts a claim that ended without a step as a failure of work on its member.
+func (w *Watchdog) fail(target cluster.MemberID, v cluster.View, err error) {
+	w.memory = w.memory.WithOutcome(w.Limits, policy.Outcome{At: v.At, Decision: policy.Decision{Member: target}, Err: err})
+	w.Recorder.Record(event.Event{Kind: event.WorkEnded, Member: target, MemberName: nameOf(v, target), Job: w.job(), Error: err.Error()})
+}
+
+// wait waits for d, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lookUnderClaim observes while the claim is ours: no other watchdog holds it.
 func (w *Watchdog) lookUnderClaim(held *claim.Held, claims cluster.Claims) cluster.View {
 	v := w.observe(held.Context(), time.Now())
 	v.Claims = claims
-	v.Claims.Enrolled, v.Claims.Holder, v.Claims.HolderMember = true, "", 0
+	v.Claims.Enrolled, v.Claims.UsableAt, v.Claims.Holder, v.Claims.HolderMember, v.Claims.Term = true, time.Time{}, "", 0, 0
+	w.complete(&v)
 	w.fold(v)
 	return v
 }
 
 // carryOut runs the worker and remembers what came of it.
-func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d policy.Decision, looks ...cluster.View) policy.Outcome {
+func (w *Watchdog) carryOut(ctx context.Context, permit maintenance.Permit, d policy.Decision, v cluster.View) policy.Outcome {
 	if d.Has(cluster.StepDisarm) {
 		w.disarming = w.memory.ArmedSince
 	}
-	if d.Reason == policy.Adopted {
+	if d.Reason == policy.Adopted && !w.Passive && d.Has(cluster.StepDefragment) {
 		w.Recorder.Record(event.Event{Kind: event.Adopted, Reason: string(d.Reason), Member: d.Member, Job: w.job()})
 	}
-	outcome := w.Worker.Run(ctx, permit, d, w.memory, w.job(), looks...)
+	outcome := w.Worker.Run(ctx, permit, d, w.memory, w.job(), v)
 	w.progressed = len(outcome.Done) > 0 && outcome.Err == nil
-	if len(outcome.Done) > 0 {
-		w.fold(outcome.View)
-	}
-	w.memory = w.memory.WithOutcome(w.Limits, outcome)
-	if d.Routine && w.progressed {
-		w.sumUp(outcome)
-	}
-	if outcome.Err != nil && outcome.Doubt == nil && !outcome.StepFailed && !errors.Is(outcome.Err, maintenance.ErrStopped) {
+	w.remember(outcome)
+	if outcome.Err != nil && outcome.Doubt == nil && len(outcome.Done) > 0 && !errors.Is(outcome.Err, maintenance.ErrStopped) {
 		w.Recorder.Record(event.Event{Kind: event.WorkEnded, Reason: string(d.Reason), Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
 	}
 	if errors.Is(outcome.Err, claim.ErrLost) {
 		w.Recorder.Record(event.Event{Kind: event.ClaimLost, Member: d.Member, Job: w.job(), Error: outcome.Err.Error()})
 	}
 	return outcome
+}
+
+// remember folds a piece of work into the memory.
+func (w *Watchdog) remember(o policy.Outcome) {
+	before := w.memory
+	if len(o.Done) == 0 {
+		o.View = cluster.View{} // nothing was observed since the decision
+	} else {
+		w.complete(&o.View)
+	}
+	w.memory = before.WithOutcome(w.Limits, o)
+	if len(o.Done) > 0 {
+		w.noteAlarm(before, o.View)
+	}
 }
 
 // giveBack gives the claim back. What does not arrive is repeated by the next
@@ -136,7 +173,7 @@ func (w *Watchdog) giveBack(ctx context.Context, held *claim.Held, took time.Tim
 
 // settle looks after doubts: a defragmentation whose outcome is unknown, and a
 // ticket of ours that an earlier process left busy. It reports whether the
-// claim has to be read anew.
+// claim has to be read again.
 func (w *Watchdog) settle(ctx context.Context, v cluster.View) bool {
 	if v.Claims.InDoubt && !w.resumed && w.held == nil {
 		w.doubtAll(v)
@@ -163,8 +200,8 @@ func (w *Watchdog) settle(ctx context.Context, v cluster.View) bool {
 	return true
 }
 
-// doubtAll begins with a busy ticket that nobody remembers: any voter may be
-// the one that its work was on.
+// doubtAll begins with a busy ticket that this process does not remember: any
+// voter may be the one that its work was on.
 func (w *Watchdog) doubtAll(v cluster.View) {
 	w.resumed = true
 	w.Recorder.Record(event.Event{Kind: event.TicketInDoubt, Member: v.Local, Job: w.nextJob()})
@@ -175,18 +212,28 @@ func (w *Watchdog) doubtAll(v cluster.View) {
 
 func (w *Watchdog) settleOne(ctx context.Context, v cluster.View, doubt policy.Doubt) {
 	m, _ := v.Member(doubt.Member)
-	// Asked also of a member that does not answer: its metrics do, while a
-	// defragmentation runs.
-	evidence := w.Operator.Evidence(ctx, doubt.Member)
-	doubt, how := doubt.Settle(w.Limits, w.DeliveryBound, v, w.memory, evidence)
-	if how == "" {
+	var evidence cluster.Evidence
+	if doubt.AsksNow(v.At) {
+		// Also of a member that does not answer: its metrics do, while a
+		// defragmentation runs.
+		evidence = w.Operator.Evidence(ctx, doubt.Member)
+		doubt.Asked = v.At
+	}
+	doubt, how := doubt.Settle(w.Limits, v, w.memory, evidence)
+	if how == policy.Unsettled {
 		w.memory = w.memory.WithDoubt(doubt)
 		return
 	}
-	w.memory = w.memory.WithoutDoubt(doubt.Member)
+	w.memory = w.memory.WithSettled(w.Limits, v, doubt, how)
 	w.Recorder.Record(event.Event{
-		Kind: event.DefragmentationSettled, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Detail: how,
+		Kind: event.DefragmentationSettled, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Detail: how.String(),
 		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
 		Took: v.At.Sub(doubt.Closed),
 	})
+	if doubt.Sent && (how == policy.Restarted || how == policy.Absent) {
+		w.Recorder.Record(event.Event{
+			Kind: event.DefragmentationFailed, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Error: how.String(),
+			SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
+		})
+	}
 }

@@ -159,13 +159,13 @@ func TestClaimLostDuringADefragmentation(t *testing.T) {
 	config := etcdtest.DefaultConfig(3)
 	config.DefragmentBytesPerSecond = mib // 64 s
 	play(t, config, func(s *stage) {
-		s.claim.TTL = 15 * time.Second
+		s.claim.TTL = 32 * time.Second
 		s.watch(1, 2, 3)
 		s.enrolled(1, 2, 3)
 		s.fill(1)
 		s.begun(2)
 		s.running[2].keys.Cut(true)
-		time.Sleep(30 * time.Second)
+		time.Sleep(40 * time.Second)
 		s.running[2].keys.Cut(false)
 		s.recovers()
 		if len(s.journal.of(event.ClaimLost)) != 1 {

@@ -13,7 +13,8 @@ import (
 // are reported. It reports whether the cluster
 // is healthy, and the last decision.
 func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
-	w.memory = w.Learnt
+	w.begin()
+	defer w.abandon()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var d policy.Decision
@@ -21,13 +22,17 @@ func (w *Watchdog) Heal(ctx context.Context) (bool, policy.Decision) {
 		select {
 		case <-ctx.Done():
 			return false, d
+		case <-w.woken:
 		case <-timer.C:
 		}
 		d = w.Tick(ctx)
+		if w.Decided != nil {
+			w.Decided(d)
+		}
 		switch {
 		case healthy(w.previous, d):
 			return true, d
-		case !d.Acts() && !passes(w.previous, d.Reason), d.Acts() && w.Passive:
+		case !d.Acts() && !passes(w.previous, d), d.Acts() && w.Passive:
 			return false, d
 		}
 		timer.Reset(d.Next)
@@ -41,16 +46,20 @@ func healthy(v cluster.View, d policy.Decision) bool {
 
 // passes reports that a reason to wait goes away by itself, or by what other
 // watchdogs do, within a pass.
-func passes(v cluster.View, r policy.Reason) bool {
-	switch r {
+func passes(v cluster.View, d policy.Decision) bool {
+	armed := v.Alarmed(cluster.AlarmNoSpace)
+	switch d.Reason {
+	case policy.WaitingForClaim:
+		// Without tickets only a process next to a member can have a permit.
+		return !armed || len(v.Claims.Watched) > 0 || v.Beside || v.Followed || !v.Claims.Known
 	case policy.MemberUnreachable:
 		// Under NOSPACE the others are healed without it, once it has been absent
 		// for unreachable-grace.
 		local, _ := v.Member(v.Local)
-		return v.Alarmed(cluster.AlarmNoSpace) && v.Leader() != 0 && local.Contact == cluster.Answered
+		return armed && v.Leader() != 0 && local.Contact == cluster.Answered
 	case policy.CoolingDown:
-		return v.Alarmed(cluster.AlarmNoSpace)
-	case policy.WaitingForClaim, policy.AnotherMembersTurn, policy.MemberCatchingUp,
+		return armed
+	case policy.AnotherMembersTurn, policy.WaitingForCompaction, policy.MemberCatchingUp,
 		policy.DefragmentationUnknown, policy.NospaceArmed:
 		return true
 	default:

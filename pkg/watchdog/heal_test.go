@@ -52,9 +52,11 @@ func TestHeal(t *testing.T) {
 			s.fill(1)
 		}, true, policy.BelowThreshold, 2 * time.Second, time.Minute},
 		{"out of time", 3, nil, func(s *stage) {
-			s.watch(2) // has the tickets, and its work still lies ahead
+			s.watch(2) // has the tickets, and its work takes half an hour
 			s.enrolled(2)
+			s.etcd.Slow(2, 3000)
 			s.fill(1)
+			s.until("it works", time.Minute, func() bool { return s.tickets().busy > 0 })
 		}, false, policy.WaitingForClaim, patience, patience + time.Minute},
 	}
 	for _, tt := range tests {

@@ -35,8 +35,8 @@ var plots = []plot{
 	{"the leader's watchdog", 3, 1, false},
 	{"the first to work", 3, 2, false},
 	{"the second to work", 3, 3, false},
-	{"the first in the fixed order", 3, 1, true},
-	{"the last in the fixed order", 3, 3, true},
+	{"without tickets, next to the leader", 3, 1, true},
+	{"without tickets, next to a follower", 3, 3, true},
 	{"one of two", 2, 2, false},
 }
 
@@ -76,7 +76,7 @@ func atEveryWrite(t *testing.T, what signal, thens ...afterlife) {
 						t.Parallel()
 						var all []string
 						p.play(t, f, then, &all)
-						if what == sighup && !slices.Equal(all, writes) {
+						if what == sighup && !slices.Equal(essential(all), essential(writes)) {
 							t.Errorf("with a reload it wrote %v, without one %v", all, writes)
 						}
 					})
@@ -84,6 +84,12 @@ func atEveryWrite(t *testing.T, what signal, thens ...afterlife) {
 			}
 		}
 	}
+}
+
+// essential leaves out what may be done once more or once less: a compaction is
+// left to etcd and asked for again, and a take may lose against another one.
+func essential(writes []string) []string {
+	return slices.DeleteFunc(slices.Clone(writes), func(w string) bool { return w == "compact" || w == "take" })
 }
 
 // deaths are the ways to die of one write. A transaction takes no time, so to

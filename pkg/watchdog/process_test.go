@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
@@ -17,19 +18,21 @@ import (
 // to a port ends there, and nothing that it does afterwards is seen by anybody;
 // what it has sent goes on in etcd.
 type process struct {
-	member  cluster.MemberID
-	stage   *stage
-	alive   context.Context
-	kill    context.CancelFunc // as kill -9 does
-	stop    context.CancelFunc // as SIGTERM does
-	reload  func()             // as SIGHUP does
-	ended   chan struct{}      // the loop has returned, or the process was killed
-	session *claim.Session
-	fatal   fatal
-	writes  []string // what it has written into etcd, or was about to
-	reads   int      // of the claim
-	polls   int
-	keys    *etcdtest.Keys
+	member   cluster.MemberID
+	stage    *stage
+	alive    context.Context
+	kill     context.CancelFunc // as kill -9 does
+	stop     context.CancelFunc // as SIGTERM does
+	reload   func()             // as SIGHUP does
+	ended    chan struct{}      // the loop has returned, or the process was killed
+	session  *claim.Session
+	fatal    fatal
+	mu       sync.Mutex
+	writes   []string // what it has written into etcd, or was about to
+	reads    int      // of the claim
+	polls    int
+	evidence map[cluster.MemberID]int // how often the metrics of each member were read
+	keys     *etcdtest.Keys
 }
 
 // fatal is the write around which a process is killed, or gets another signal.
@@ -89,8 +92,10 @@ func (p *process) here() {
 
 // write does one write, unless the process dies of it.
 func (p *process) write(ctx context.Context, what string, do func(context.Context) error) error {
+	p.mu.Lock()
 	p.writes = append(p.writes, what)
 	dies := p.fatal.write == len(p.writes)
+	p.mu.Unlock()
 	if dies && p.fatal.when == before {
 		p.strike()
 	}
@@ -131,17 +136,24 @@ type hands struct {
 	of *etcdtest.Operator
 }
 
-func (h hands) Do(ctx context.Context, step cluster.Step) error {
+func (h hands) Do(ctx context.Context, step cluster.Step, ready ...func() error) error {
 	time.Sleep(time.Duration(h.member) * 13_007 * time.Nanosecond)
 	return h.write(ctx, step.Kind.String(), func(ctx context.Context) error {
 		h.stage.inspect(h.member, step)
-		return h.of.Do(ctx, step)
+		return h.of.Do(ctx, step, ready...)
 	})
 }
 
 func (h hands) Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence {
 	h.pass()
 	defer h.pass()
+	h.mu.Lock()
+	all := map[cluster.MemberID]int{id: 1}
+	for of, n := range h.evidence {
+		all[of] += n
+	}
+	h.evidence = all // a copy, so that a test can keep the one of before
+	h.mu.Unlock()
 	return h.of.Evidence(ctx, id)
 }
 
@@ -163,6 +175,8 @@ func (s store) Commit(ctx context.Context, txn claim.Txn) (happened bool, err er
 	defer s.pass()
 	what := "give back"
 	switch {
+	case len(txn.Put) == 1:
+		what = "publish"
 	case len(txn.Put) > 0:
 		what = "enrol"
 	case len(txn.Delete) == 1:

@@ -21,6 +21,7 @@ func (w *Watchdog) tell(v cluster.View, d policy.Decision) {
 	}
 	standing = append(standing, conflicts(v)...)
 	standing = append(standing, stale(v)...)
+	standing = append(standing, ignored(v)...)
 	for _, e := range w.conditions.Update(v.At, standing) {
 		w.Recorder.Record(e)
 	}
@@ -93,6 +94,16 @@ func stale(v cluster.View) []event.Event {
 		"%s take %s", strings.Join(v.Disk.StaleFiles, ", "), cluster.FormatBytes(v.Disk.StaleBytes))})}
 }
 
+// ignored returns a condition if keys lie under the prefix that look like tickets
+// and are none.
+func ignored(v cluster.View) []event.Event {
+	if len(v.Claims.Ignored) == 0 {
+		return nil
+	}
+	return []event.Event{about(v, event.ForeignTickets, policy.Condition{Detail: fmt.Sprintf(
+		"%d keys, remove them with: etcdctl del %s", len(v.Claims.Ignored), strings.Join(v.Claims.Ignored[:min(3, len(v.Claims.Ignored))], "; etcdctl del "))})}
+}
+
 // keep has what was learnt kept: after work, when the reason changes, and else
 // once a minute. That it can't be kept is reported once, and no reason to stop.
 func (w *Watchdog) keep(v cluster.View, d policy.Decision) {
@@ -163,7 +174,7 @@ func steps(d policy.Decision) string {
 // sumUp tells of compactions alone: of the first at once, then of what there
 // were in an hour, or in a day if they won little. Under load there are many a
 // minute.
-func (w *Watchdog) sumUp(o policy.Outcome) {
+func (w *Watchdog) sumUp(o policy.Outcome, job string) {
 	m, _ := o.View.Member(o.Decision.Member)
 	r := &w.routine
 	if r.count == 0 && !r.told {
@@ -176,7 +187,7 @@ func (w *Watchdog) sumUp(o policy.Outcome) {
 		return
 	}
 	w.Recorder.Record(event.Event{
-		Kind: event.HistoryCompacted, Job: w.job(), Member: m.ID, MemberName: m.Name, SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes,
+		Kind: event.HistoryCompacted, Job: job, Member: m.ID, MemberName: m.Name, SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes,
 		QuotaBytes: m.Quota.Bytes, QuotaFrom: quotaFrom(m), Count: r.count, WonBytes: r.won, Took: o.At.Sub(r.since), Detail: o.Decision.Detail,
 	})
 	*r = routine{since: o.At, told: true}

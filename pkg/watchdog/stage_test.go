@@ -2,6 +2,7 @@ package watchdog_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
@@ -22,9 +24,6 @@ import (
 
 const (
 	mib = 1 << 20
-	// deliveryBound is how long the stage's watchdogs take a request to be on its
-	// way at most, once its connection is closed.
-	deliveryBound = 10 * time.Second
 )
 
 // stage is a model of a cluster and the watchdogs beside its members. The
@@ -41,6 +40,8 @@ type stage struct {
 	running map[cluster.MemberID]*process
 	started []*process
 
+	apart  map[cluster.MemberID]bool                  // processes there are not next to their member
+	locks  map[cluster.MemberID]*process              // which of those next to a member may work without tickets
 	disk   func(cluster.MemberID) func() cluster.Disk // what each host sees of its own; nil: nothing
 	onRead func(*process)                             // before each read of the claim
 	over   atomic.Bool                                // the play is
@@ -60,8 +61,10 @@ func play(t *testing.T, config etcdtest.Config, act func(*stage)) {
 				DefragmentTimeout: 10 * time.Minute,
 			},
 			running: map[cluster.MemberID]*process{}, onRead: func(*process) {},
+			apart: map[cluster.MemberID]bool{}, locks: map[cluster.MemberID]*process{},
 		}
-		s.claim.Tickets = 4       // more would only take longer to read
+		s.claim.Tickets = 4 // more would only take longer to read
+		s.claim.Settle = s.limits.Settled()
 		s.limits.AssumedSpeed = 0 // by the quotas of these members, looks would never be calm
 		defer s.end()
 		act(s)
@@ -150,7 +153,7 @@ func yields(dog *watchdog.Watchdog) (ask func()) {
 // prepare builds a watchdog as the program does, and keeps its lease alive.
 func (s *stage) prepare(id cluster.MemberID, session *claim.Session) (*process, *watchdog.Watchdog) {
 	alive, kill := context.WithCancel(context.Background())
-	p := &process{member: id, stage: s, alive: alive, kill: kill, ended: make(chan struct{}), session: session, keys: s.etcd.Keys()}
+	p := &process{member: id, stage: s, alive: alive, kill: kill, ended: make(chan struct{}), session: session, keys: s.etcd.Keys().At(id)}
 	s.started = append(s.started, p)
 	book := claim.New(store{p}, store{p}, s.claim, claim.Identity{Host: fmt.Sprintf("host%s", id), Process: 100 + len(s.started), Version: "1.0"}, session)
 	go book.Run(alive)
@@ -161,7 +164,7 @@ func (s *stage) prepare(id cluster.MemberID, session *claim.Session) (*process, 
 func (s *stage) dog(p *process, book *claim.Book) *watchdog.Watchdog {
 	look, do := eyes{p, s.etcd.Observer(p.member)}, hands{p, s.etcd.Operator(p.member)}
 	dog := &watchdog.Watchdog{
-		Limits: s.limits, RequestTimeout: s.options.RequestTimeout, DeliveryBound: deliveryBound,
+		Limits: s.limits, RequestTimeout: s.options.RequestTimeout, CompactTimeout: s.options.CompactTimeout, Beside: s.beside(p),
 		ClaimInterval: s.claim.TTL / 2, Observer: look, Operator: do, Book: book, Tickets: s.claim.Tickets,
 		Recorder: mouth{p}, Status: func(string) { p.here() }, Alive: heart{p, book},
 	}
@@ -172,6 +175,21 @@ func (s *stage) dog(p *process, book *claim.Book) *watchdog.Watchdog {
 		Observer: look, Operator: do, Recorder: mouth{p}, Alive: heart{p, book}, Limits: s.limits, Options: s.options,
 	}
 	return dog
+}
+
+// beside says why a process is not the one next to its member.
+func (s *stage) beside(p *process) func(cluster.View) error {
+	return func(cluster.View) error {
+		other := s.locks[p.member]
+		switch {
+		case s.apart[p.member]:
+			return errors.New("its peer URLs name no address of this host")
+		case other != nil && other != p && other.alive.Err() == nil:
+			return host.ErrTaken
+		}
+		s.locks[p.member] = p
+		return nil
+	}
 }
 
 // inspect looks at a step right before it is sent. Disarming while a voter
@@ -206,6 +224,7 @@ func (s *stage) until(what string, within time.Duration, holds func() bool) {
 func (s *stage) enrolled(ids ...cluster.MemberID) {
 	s.Helper()
 	s.until("enrolled", time.Minute, func() bool { return s.tickets().whole >= s.claim.Tickets*len(ids) })
+	time.Sleep(s.claim.Settle + time.Second) // until they may be taken
 }
 
 // fill overwrites keys through a member until etcd refuses it.

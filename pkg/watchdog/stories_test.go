@@ -26,7 +26,7 @@ var stories = []story{
 	{"members-2", "Two members: each pauses the cluster.", 2, nil, watchedAndFull},
 	{"members-3", "Three watched members fill up.", 3, nil, watchedAndFull},
 	{"members-5", "Five watched members fill up.", 5, nil, watchedAndFull},
-	{"started-late", "The watchdogs are started on a cluster that is full: nobody can have a ticket, so they go in the order of the member ids.", 3, nil, startedLate},
+	{"started-late", "The watchdogs are started on a cluster that is full: no watchdog can have a ticket, so the one next to the leader works, under its term.", 3, nil, startedLate},
 	{"lone", "One of three members is watched; its watchdog adopts the others.", 3, nil, lone},
 	{"lone-started-late", "One of three members is watched, and only since the cluster is full.", 3, nil, loneStartedLate},
 	{"member-down", "A member is down when the cluster fills up. It is healed without it, and again when it comes back.", 3, nil, memberDown},
@@ -103,8 +103,11 @@ func startedLate(s *stage) {
 	s.watch(1, 2, 3)
 	s.healed(time.Minute)
 	s.once()
-	if o := s.order(); o[0] != 1 || o[1] != 2 || o[2] != 3 {
-		s.Errorf("order %v, want that of the ids", o)
+	if o := s.order(); o[0] != 2 || o[1] != 3 || o[2] != 1 {
+		s.Errorf("order %v, want the leader last", o)
+	}
+	if began := s.etcd.History().Of(etcdtest.DefragmentBegin)[0].At.Sub(s.began); began > s.limits.Settled()+2*s.limits.MinPollInterval {
+		s.Errorf("the first step was sent %s after the start, want within S and two polls", began)
 	}
 	if s.tickets().whole != 3*s.claim.Tickets {
 		s.Error("not enrolled afterwards")

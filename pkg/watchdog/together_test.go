@@ -53,31 +53,23 @@ func TestWithoutTicketsNobodyRushesInTogether(t *testing.T) {
 	}
 }
 
-// Somebody has come to hold tickets between the decision and its first step: in
-// a moment in which writes were accepted, for instance.
-func TestTicketsThatAppearEndTheFixedOrder(t *testing.T) {
+// In a moment in which writes are accepted another watchdog enrolls. As long as its
+// tickets are there the leader's term is no permit, however quiet it is.
+func TestTicketsThatAppearEndTheTermPermit(t *testing.T) {
 	play(t, etcdtest.DefaultConfig(3), func(s *stage) {
 		s.fill(1)
-		polls, appeared := 0, false
-		s.onRead = func(p *process) {
-			second := p.polls == polls // of one tick: right before the work
-			polls = p.polls
-			if !second || appeared {
-				return
-			}
-			appeared = true
-			s.etcd.KV().SetNoSpace(false)
-			other := claim.New(s.etcd.Keys(), s.etcd.Keys(), s.claim, claim.Identity{Host: "host2"}, claim.NewEphemeralSession())
-			if err := other.Enrol(s.Context(), 2); err != nil {
-				s.Error(err)
-			}
-			s.etcd.KV().NoSpaceWhile(s.etcd.WritesRefused)
-		}
 		s.watch(1)
-		time.Sleep(s.claim.TTL / 2)
-		s.bury(s.running[1])
-		if o := s.order(); !appeared || len(o) > 0 {
-			s.Errorf("appeared %t, defragmented %v", appeared, o)
+		time.Sleep(s.limits.Settled() - time.Second)
+		s.etcd.KV().SetNoSpace(false)
+		other := claim.New(s.etcd.Keys(), s.etcd.Keys(), s.claim, claim.Identity{Host: "host2"}, claim.NewEphemeralSession())
+		if err := other.Enrol(s.Context(), 2); err != nil {
+			s.Fatal(err)
 		}
+		s.etcd.KV().NoSpaceWhile(s.etcd.WritesRefused)
+		time.Sleep(s.claim.TTL - 5*time.Second)
+		if o := s.order(); len(o) > 0 {
+			s.Errorf("defragmented %v", o)
+		}
+		s.until("healed, once their lease has expired", time.Minute, func() bool { return len(s.etcd.View().Alarms) == 0 })
 	})
 }

@@ -3,13 +3,12 @@ package watchdog
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
@@ -17,7 +16,7 @@ import (
 // Worker carries a decision out. Implemented by maintenance.Worker, and by
 // maintenance.Rehearsal for a dry run.
 type Worker interface {
-	Run(ctx context.Context, permit maintenance.Permit, d policy.Decision, mem policy.Memory, job string, looks ...cluster.View) policy.Outcome
+	Run(ctx context.Context, permit maintenance.Permit, d policy.Decision, mem policy.Memory, job string, v cluster.View) policy.Outcome
 }
 
 // Watchdog is what one process needs to watch one cluster. The exported fields
@@ -25,7 +24,7 @@ type Worker interface {
 type Watchdog struct {
 	Limits         policy.Limits
 	RequestTimeout time.Duration
-	DeliveryBound  time.Duration // how long a request may still be on its way after its connection was closed
+	CompactTimeout time.Duration // when a compaction that goes on is reported
 	ClaimInterval  time.Duration // between two reads of the claim while the cluster is calm
 	Observer       maintenance.Observer
 	Operator       maintenance.Operator
@@ -35,10 +34,13 @@ type Watchdog struct {
 	Tickets        int                           // in a full book; for the reports
 	Rights         func(context.Context) error   // asked once, when the cluster first has a quorum; its error is reported
 	Disk           func() cluster.Disk           // looks at the local member's disk; nil: nobody does
-	Pause          func() (cluster.Pause, error) // what somebody on this host has asked for; nil: it does not matter
+	Pause          func() (cluster.Pause, error) // what the operator of this host has asked for; nil: it does not matter
+	Beside         func(cluster.View) error      // why this process is not the one next to the local member; host.ErrTaken: another one is; nil: it never is
+	Version        string                        // of the program, for the other watchdogs
 	Learnt         policy.Memory                 // what an earlier process on this host has learnt
 	Keep           func(Kept) error              // keeps what a later one should know; nil: nothing is kept
 	Recorder       event.Recorder
+	Decided        func(policy.Decision) // called at the end of a tick of Heal; nil: it does not matter
 	Status         func(sentence string) // what the service manager shows; called before work and at the end of a tick
 	Yield          <-chan struct{}       // closed: Run returns after the tick at hand, which is finished as if nothing were; nil: never
 	Alive          maintenance.Alive
@@ -55,23 +57,30 @@ type Kept struct {
 
 // state is what the loop keeps between two ticks.
 type state struct {
-	memory     policy.Memory
-	conditions event.Conditions
-	previous   cluster.View     // the look of the tick before
-	claimsAt   time.Time        // when the claim was read last
-	held       *claim.Held      // kept over a tick only for a doubt, or until the giving back has arrived
-	resumed    bool             // a ticket of ours was found busy, and its doubts are in memory
-	rights     bool             // they were asked for
-	enrolled   bool             // it was reported that tickets are there
-	replenish  bool             // the book is not known to be full
-	disarming  time.Time        // since when NOSPACE, which we have disarmed, was listed; zero: we have not
-	local      cluster.MemberID // as last seen
-	jobs       int
-	refusal    string // why the claim could not be taken at the last try; empty: it could
-	progressed bool   // the work of this tick has done something, and nothing failed
-	routine    routine
-	kept       kept
-	errors     map[string]string // by source: what was reported and has not been mended since
+	memory      policy.Memory
+	conditions  event.Conditions
+	previous    cluster.View    // the observation of the tick before
+	last        policy.Decision // of the tick before
+	compacting  map[cluster.MemberID]*compaction
+	woken       chan struct{} // something that the loop waits for has ended
+	idleSince   time.Time     // since when work has been due and nothing has got anywhere; zero: it is not due
+	tickets     int           // as last seen
+	published   int64         // the quota that was published last
+	publishedAt time.Time
+	claimsAt    time.Time        // when the claim was read last
+	held        *claim.Held      // kept over a tick only for a doubt, or until the giving back has arrived
+	resumed     bool             // a ticket of ours was found busy, and its doubts are in memory
+	rights      bool             // they were asked for
+	enrolled    bool             // it was reported that tickets are there
+	full        bool             // the book is known to be full
+	disarming   time.Time        // since when NOSPACE, which we have disarmed, was listed; zero: we have not
+	local       cluster.MemberID // as last seen
+	jobs        int
+	refusal     string // why the claim could not be taken at the last try; empty: it could
+	progressed  bool   // the work of this tick has done something, and nothing failed
+	routine     routine
+	kept        kept
+	errors      map[string]string // by source: what was reported and has not been mended since
 }
 
 // kept is when something was kept last, and what it was about.
@@ -99,12 +108,12 @@ const (
 	keepEvery = time.Minute
 	// slack is added to the deadline of a tick before it counts as hung.
 	slack = 30 * time.Second
-	// rounds bounds the pieces of work of one claim: the member's own, a
-	// compaction in between, the disarming.
-	rounds = 4
 	// giveBackWithin is how long a tick waits for a ticket to be given back; the
 	// next tick goes on with it.
 	giveBackWithin = 10 * time.Second
+	// disarmHolds is how long an alarm has to stay away for its disarm to have been
+	// right.
+	disarmHolds = 10 * time.Minute
 )
 
 // Succeed lets w go on where another watchdog has stopped, whose Run has
@@ -113,12 +122,17 @@ const (
 func (w *Watchdog) Succeed(before *Watchdog) {
 	w.state, w.Learnt = before.state, before.memory
 	w.rights = false
+	w.compacting = nil // they ended with the connections of before, or go on without us
+	for _, mm := range w.Learnt.Members {
+		w.Learnt = w.Learnt.WithBegun(time.Time{}, mm.ID)
+	}
 }
 
 // Run watches until ctx is done. A piece of work in flight then is finished, as
 // far as it can't be abandoned, before Run returns.
 func (w *Watchdog) Run(ctx context.Context) {
-	w.memory = w.Learnt
+	w.begin()
+	defer w.abandon()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -127,6 +141,7 @@ func (w *Watchdog) Run(ctx context.Context) {
 			return
 		case <-w.Yield:
 			return
+		case <-w.woken:
 		case <-timer.C:
 		}
 		d := w.Tick(ctx)
@@ -135,18 +150,27 @@ func (w *Watchdog) Run(ctx context.Context) {
 	}
 }
 
+// begin takes over what an earlier process has learnt.
+func (w *Watchdog) begin() {
+	w.memory = w.Learnt
+	w.woken = make(chan struct{}, 1)
+}
+
 // Tick is one round of the loop. It returns the decision that it ended with.
 func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
-	now := time.Now()
+	began, now := claim.Now(), time.Now()
 	w.extend(now)
 	v := w.look(ctx, now)
+	w.collect(v)
 	if w.settle(ctx, v) || w.leave(ctx, v) || w.enrol(ctx, v) {
 		v.Claims = w.readClaims(ctx, v)
 	}
+	w.publish(ctx, v)
 	w.checkRights(ctx, v)
 	d := policy.Decide(w.Limits, now, v, w.memory)
+	w.memory = w.memory.WithDecision(d)
 	if w.refusal != "" && d.Permit == policy.Claim && d.Acts() {
-		// The claim was refused at the last look; whether it still is, is known
+		// The claim was refused at the last observation; whether it still is, is known
 		// only when it is tried. Until then that condition goes on.
 		d.Standing = append(d.Standing, policy.Condition{Reason: policy.WaitingForClaim, Detail: w.refusal})
 	}
@@ -154,13 +178,13 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 	w.progressed = false
 	if d.Acts() && ctx.Err() == nil {
 		w.Status(sentence(v, d, w.word("working")))
-		d = w.act(ctx, d, v)
+		d = w.act(ctx, d, v, began)
 		if w.progressed {
-			d.Next = 0 // the world has changed by our doing: look again at once
+			d.Next = 0 // the world has changed by our doing: observe again at once
 		}
 	}
 	w.close(now, v, d)
-	w.previous = v
+	w.previous, w.last = v, d
 	return d
 }
 
@@ -195,13 +219,47 @@ func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
 // look observes the members and, where it matters or is due, the claim, and
 // folds both into the memory.
 func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
+	began := time.Now()
 	v := w.observe(ctx, now)
 	v.Claims = w.previous.Claims
+	v.Claims.Term = 0
 	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
 		v.Claims = w.readClaims(ctx, v)
 	}
+	v.Ended = now.Add(time.Since(began))
+	w.complete(&v)
 	w.fold(v)
 	return v
+}
+
+// complete puts into an observation what only the claim's prefix and this host
+// can say.
+func (w *Watchdog) complete(v *cluster.View) {
+	local, _ := v.Member(v.Local)
+	for i := range v.Members {
+		m := &v.Members[i]
+		if m.Contact != cluster.Answered || m.Quota.Source == cluster.QuotaLearnt {
+			continue
+		}
+		h, published := v.Claims.Host(m.ID)
+		switch {
+		case published && h.QuotaBytes != 0:
+			m.Quota.Bytes, m.Quota.Source = h.QuotaBytes, cluster.QuotaPublished
+		case m.Quota.Source == cluster.QuotaAssumed && local.Quota.Source == cluster.QuotaLearnt:
+			m.Quota.Bytes, m.Quota.Source = local.Quota.Bytes, cluster.QuotaLocal
+		}
+	}
+	armed := v.Alarmed(cluster.AlarmNoSpace)
+	switch {
+	case w.Beside == nil:
+		v.NotBeside = "it is not run as the daemon of a member's host"
+	case armed: // it matters, and asks the name service
+		err := w.Beside(*v)
+		v.Beside, v.Followed = err == nil, errors.Is(err, host.ErrTaken)
+		if err != nil {
+			v.NotBeside = err.Error()
+		}
+	}
 }
 
 // checkRights finds out, once and as early as it can, whether etcd will let us
@@ -220,53 +278,21 @@ func (w *Watchdog) checkRights(ctx context.Context, v cluster.View) {
 func (w *Watchdog) fold(v cluster.View) {
 	w.local = v.Local
 	before := w.memory
+	if before.Rewound(v) {
+		w.Recorder.Record(event.Event{Kind: event.ClusterRestored, Member: v.Local, MemberName: nameOf(v, v.Local), Revision: v.Revision()})
+		w.full = false
+	}
 	w.memory = before.WithLook(w.Limits, v)
 	w.noteAlarm(before, v)
 }
 
-// calm reports that nothing in this look asks for work.
+// calm reports that nothing in this observation, or in the decision before it,
+// asks for work.
 func (w *Watchdog) calm(v cluster.View) bool {
-	if len(v.Alarms) > 0 || len(w.memory.Doubts) > 0 || w.held != nil || w.resumed || !w.previous.Claims.Known {
+	if len(v.Alarms) > 0 || len(w.memory.Doubts) > 0 || w.held != nil || w.resumed || !w.previous.Claims.Known || !w.full && !w.Passive {
 		return false
 	}
-	d := policy.Decide(w.Limits, v.At, v, w.memory)
-	return !d.Acts() && (d.Reason == policy.BelowThreshold || d.Reason == policy.NearQuota)
-}
-
-// readClaims reads the claim. It needs a quorum, so it is not tried without.
-func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claims {
-	if v.Leader() == 0 {
-		return cluster.Claims{}
-	}
-	claims, err := w.Book.Read(ctx)
-	if err != nil {
-		w.failed(v, "claim", fmt.Errorf("reading the claim from etcd: %w", err))
-		return cluster.Claims{}
-	}
-	w.claimsAt = v.At
-	delete(w.errors, "claim")
-	if w.Passive {
-		return asIfEnrolled(claims, v.Local)
-	}
-	if claims.Enrolled && !w.enrolled {
-		w.enrolled = true
-		w.Recorder.Record(event.Event{Kind: event.Resumed, Member: v.Local, MemberName: nameOf(v, v.Local), Tickets: w.Tickets})
-	}
-	if !claims.Enrolled {
-		w.enrolled = false
-	}
-	return claims
-}
-
-// asIfEnrolled is what the claim would show if this process held tickets: what
-// a watchdog that writes nothing decides by.
-func asIfEnrolled(claims cluster.Claims, local cluster.MemberID) cluster.Claims {
-	claims.Enrolled, claims.InDoubt = true, false
-	if !slices.Contains(claims.Watched, local) {
-		claims.Watched = append(slices.Clone(claims.Watched), local)
-		slices.Sort(claims.Watched)
-	}
-	return claims
+	return !w.last.Acts() && (w.last.Reason == policy.BelowThreshold || w.last.Reason == policy.NearQuota)
 }
 
 // failed reports an error that is no fact about the cluster: once, until its
@@ -289,60 +315,6 @@ func (w *Watchdog) news(source string, err error) bool {
 	return true
 }
 
-// enrol puts the tickets that are missing from the book as soon as etcd accepts
-// writes, and reports whether the claim has to be read anew.
-func (w *Watchdog) enrol(ctx context.Context, v cluster.View) bool {
-	local, _ := v.Member(v.Local)
-	writable := len(v.Alarms) == 0 && v.Leader() != 0 && local.Contact == cluster.Answered
-	if w.Passive || !writable || !v.Claims.Known || v.Claims.InDoubt || v.Claims.Enrolled && !w.replenish {
-		return false
-	}
-	err := w.Book.Enrol(ctx, v.Local)
-	e := event.Event{Kind: event.Enrolled, Member: v.Local, MemberName: local.Name, Tickets: w.Tickets}
-	if err != nil {
-		if w.news("enrol", err) {
-			e.Kind, e.Error = event.EnrolFailed, err.Error()
-			w.Recorder.Record(e)
-		}
-		return false
-	}
-	if !w.enrolled {
-		w.Recorder.Record(e)
-	}
-	delete(w.errors, "enrol")
-	w.enrolled, w.replenish = true, false
-	return true
-}
-
-// leave gives the tickets up when the local member has been silent for
-// adopt-after: this watchdog does nothing without it, and as long as its book is
-// there, hosts that have none stand still under NOSPACE. So it does when this
-// host has got another member than the tickets are for: they would tell that
-// somebody stands behind one that nobody looks after. Nothing is given up
-// while work may be going on under a ticket. It reports whether the claim has to
-// be read anew.
-func (w *Watchdog) leave(ctx context.Context, v cluster.View) bool {
-	since := w.memory.Of(v.Local).SilentSince
-	silent := !since.IsZero() && v.At.Sub(since) >= w.Limits.AdoptAfter
-	if w.Passive || !silent && !another(v) || !v.Claims.Enrolled || v.Claims.InDoubt || w.held != nil || w.resumed || len(w.memory.Doubts) > 0 {
-		return false
-	}
-	if err := w.Book.Leave(ctx); err != nil {
-		w.failed(v, "leave", fmt.Errorf("giving up tickets that serve nobody, since their member does not answer or is not on this host any more: %w", err))
-		return false
-	}
-	delete(w.errors, "leave")
-	w.enrolled = false
-	return true
-}
-
-// another reports that the member of this host is not the one that its tickets
-// are for: it was replaced, or the endpoint changed.
-func another(v cluster.View) bool {
-	local, listed := v.Member(v.Local)
-	return listed && local.Contact == cluster.Answered && slices.ContainsFunc(v.Claims.Own, func(id cluster.MemberID) bool { return id != v.Local })
-}
-
 // noteAlarm reports what the looks tell about NOSPACE: that our disarming
 // worked, or that the alarm came back.
 func (w *Watchdog) noteAlarm(before policy.Memory, v cluster.View) {
@@ -351,7 +323,7 @@ func (w *Watchdog) noteAlarm(before policy.Memory, v cluster.View) {
 	case was && !armed && !w.disarming.IsZero():
 		w.Recorder.Record(event.Event{Kind: event.Healed, Member: v.Local, Took: v.At.Sub(w.disarming)})
 		w.disarming = time.Time{}
-	case armed && !was && w.memory.Disarms > 0:
+	case armed && !was && w.memory.Disarms > 0 && v.At.Sub(w.memory.DisarmedAt) < disarmHolds:
 		w.Recorder.Record(event.Event{Kind: event.DisarmRepeated, Member: v.Local, Took: v.At.Sub(w.memory.DisarmedAt)})
 	}
 }

@@ -78,11 +78,11 @@ func stopWatchdog(ctx context.Context, r *run) error {
 // otherSections are configurations that differ from that of the others, each in
 // something that matters in a heal.
 var otherSections = []string{
-	"claim:\n  ttl: 20s\n",
-	"claim:\n  ttl: 12s\n  tickets: 2\n",
-	"maintenance:\n  mode: observe\nclaim:\n  ttl: 12s\n",
-	"maintenance:\n  move-leader: false\n  adopt-after: 1s\nclaim:\n  ttl: 12s\n",
-	"thresholds:\n  disarm-below: 50%\nmaintenance:\n  keep-revisions: 10\nclaim:\n  ttl: 12s\n",
+	"claim:\n  ttl: 40s\n",
+	"claim:\n  ttl: 30s\n  tickets: 2\n",
+	"maintenance:\n  mode: observe\nclaim:\n  ttl: 30s\n",
+	"maintenance:\n  move-leader: false\n  adopt-after: 1s\nclaim:\n  ttl: 30s\n",
+	"thresholds:\n  disarm-below: 50%\nmaintenance:\n  keep-revisions: 10\nclaim:\n  ttl: 30s\n",
 }
 
 func reconfigureWatchdog(ctx context.Context, r *run) error {

@@ -26,7 +26,7 @@ var mutations = []struct {
 		"pkg/policy/nospace.go", "\t\tif atLeast(m.SizeBytes, w.quota(m), w.limits.DisarmBelow) {\n\t\t\treturn false\n", "\t\tif false {\n\t\t\treturn false\n",
 	}, "watchdog-stopped", "disarm"},
 	{"an unknown outcome counts as failed", change{
-		"pkg/maintenance/steps.go", "\tif errors.Is(err, cluster.ErrOutcomeUnknown) {\n\t\tk.outcome.Doubt", "\tif false && errors.Is(err, cluster.ErrOutcomeUnknown) {\n\t\tk.outcome.Doubt",
+		"pkg/maintenance/steps.go", "\tcase errors.Is(err, cluster.ErrOutcomeUnknown):\n\t\tk.outcome.Doubt", "\tcase false && errors.Is(err, cluster.ErrOutcomeUnknown):\n\t\tk.outcome.Doubt",
 	}, "defragmentation-in-doubt", "overlap"},
 }
 

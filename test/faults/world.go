@@ -23,7 +23,7 @@ const (
 	quota       = 64 * mebibyte
 	disarmBelow = 0.9
 	keep        = 1000
-	ttl         = 12 * time.Second
+	ttl         = 30 * time.Second
 	prefix      = "/etcd-watchdog"
 )
 
@@ -35,7 +35,7 @@ const sections = `watch:
 maintenance:
   adopt-after: 4s
 claim:
-  ttl: 12s
+  ttl: 30s
 `
 
 // timeouts are the keys of the section etcd.

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
@@ -54,11 +53,12 @@ func TestHealsEachSize(t *testing.T) {
 }
 
 // Watchdogs that are installed on a cluster that is full already can have no
-// tickets: they go in the order of the member ids.
+// tickets: the one next to the leader works, its own member last.
 func TestHealsWhenStartedLate(t *testing.T) {
 	s := stage(t, "3.5", 3)
 	s.write()
 	s.fill()
+	leader := s.leader()
 	s.add(settings{})
 	s.dogs.Start()
 	s.healed()
@@ -69,24 +69,23 @@ func TestHealsWhenStartedLate(t *testing.T) {
 		t.Errorf("%d entries without_claim, want one for each piece of work", n)
 	}
 	s.once("nospace_armed", 1)
-	s.inOrderOfIDs()
+	if all := s.defragmentations(); all[len(all)-1].Member != leader && len(s.dogs.Of("adopted")) == 2 {
+		t.Errorf("%v, and %s led", all, leader)
+	}
 }
 
-// inOrderOfIDs checks in which order the members were defragmented.
-func (s *scene) inOrderOfIDs() {
+// leader returns the name of the leader.
+func (s *scene) leader() string {
 	s.t.Helper()
-	members := s.Members()
-	slices.SortFunc(members, func(a, b *realetcd.Member) int {
-		if a.ID() < b.ID() {
-			return -1
-		}
-		return 1
-	})
-	for i, d := range s.defragmentations() {
-		if want := members[i%len(members)].Name; d.Member != want {
-			s.t.Errorf("defragmentation %d is that of %s, want %s, the next by id", i, d.Member, want)
+	status, err := s.Client(0).Status(s.t.Context(), s.Member(0).ClientURL)
+	s.must(err)
+	for _, m := range s.Members() {
+		if m.ID() == status.Leader {
+			return m.Name
 		}
 	}
+	s.t.Fatal("there is no leader")
+	return ""
 }
 
 // One watchdog heals the whole cluster: it adopts the members of the others.

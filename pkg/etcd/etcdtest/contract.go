@@ -28,7 +28,7 @@ type Eyes interface {
 
 // Hands is what carries steps out on the cluster.
 type Hands interface {
-	Do(ctx context.Context, step cluster.Step) error
+	Do(ctx context.Context, step cluster.Step, ready ...func() error) error
 	Evidence(ctx context.Context, id cluster.MemberID) cluster.Evidence
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 // Keys is one process's way to the keys and leases of a Cluster: a Link, with
@@ -13,6 +14,7 @@ import (
 type Keys struct {
 	*Link
 	cluster *Cluster
+	local   cluster.MemberID // 0: nobody's host
 }
 
 var (
@@ -31,12 +33,32 @@ func (k *Keys) quorum(ctx context.Context) error {
 	return k.cluster.await(ctx, func() (bool, error) { return k.cluster.quorate(), nil })
 }
 
+// At returns the same way, from the host of that member, which serves the reads as
+// long as it answers.
+func (k *Keys) At(local cluster.MemberID) *Keys {
+	k.local = local
+	return k
+}
+
 // Read implements claim.Store.
 func (k *Keys) Read(ctx context.Context, prefix string) (claim.Listing, error) {
 	if err := k.quorum(ctx); err != nil {
 		return claim.Listing{}, err
 	}
-	return k.Link.Read(ctx, prefix)
+	listing, err := k.Link.Read(ctx, prefix)
+	listing.Term, listing.Member = k.cluster.confirmed(k.local)
+	return listing, err
+}
+
+// confirmed is the term in the header of a linearizable read, and the member that
+// serves it: the one asked, or another one while that does not answer.
+func (c *Cluster) confirmed(asked cluster.MemberID) (uint64, cluster.MemberID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.members[asked]; m != nil && m.answers() {
+		return c.term, asked
+	}
+	return c.term, 0
 }
 
 // Commit implements claim.Store.

@@ -17,16 +17,26 @@ import (
 type Observer struct {
 	cluster *Cluster
 	local   cluster.MemberID
-	last    cluster.View // the member list, cluster id and local member of the look before
+	last    cluster.View // the member list, cluster id and local member of the observation before
+
+	mu     sync.Mutex
+	silent map[cluster.MemberID]time.Time // since when a member has given no answer
 }
+
+const (
+	answersWithin = 3 * time.Second
+	overdueWithin = 250 * time.Millisecond
+	listAfter     = time.Second // for so long a status is waited for before the member list is asked for
+)
 
 // Observer returns the eyes of the watchdog beside that member.
 func (c *Cluster) Observer(local cluster.MemberID) *Observer {
-	return &Observer{cluster: c, local: local}
+	return &Observer{cluster: c, local: local, silent: map[cluster.MemberID]time.Time{}}
 }
 
-// Observe asks every member for its status, all at once, each for at most the
-// request timeout. A member that does not answer is a fact of the view.
+// Observe asks every member for its status, all at once. It waits for those that
+// answered the last time, and hardly for the others. A member that does not answer
+// is a fact of the view.
 func (o *Observer) Observe(ctx context.Context, now time.Time) cluster.View {
 	o.learnMembers()
 	view := o.last.Clone()
@@ -36,11 +46,13 @@ func (o *Observer) Observe(ctx context.Context, now time.Time) cluster.View {
 		return view
 	}
 	alarms := make([][]cluster.Alarm, len(view.Members))
+	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range view.Members {
-		wg.Go(func() { view.Members[i], alarms[i] = o.status(ctx, view.Members[i]) })
+		wg.Go(func() { view.Members[i], alarms[i] = o.answer(ctx, view.Members[i]) })
 	}
 	wg.Wait()
+	view.Ended = now.Add(time.Since(began))
 	for i, m := range view.Members {
 		if m.Contact != cluster.Answered {
 			continue
@@ -82,9 +94,44 @@ func (m *member) identity() cluster.Member {
 	}
 }
 
-func (o *Observer) status(ctx context.Context, of cluster.Member) (cluster.Member, []cluster.Alarm) {
+// answer asks a member and waits: for long if it answered the last time, else for a
+// moment.
+func (o *Observer) answer(ctx context.Context, of cluster.Member) (cluster.Member, []cluster.Alarm) {
+	o.mu.Lock()
+	since, silent := o.silent[of.ID]
+	o.mu.Unlock()
+	began, patience := time.Now(), min(o.cluster.config.RequestTimeout, answersWithin)
+	if silent {
+		patience = min(patience, overdueWithin)
+	} else {
+		since = began
+	}
+	m, alarms := o.status(ctx, of, patience)
+	m.Took = time.Since(began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m.Contact != cluster.Silent {
+		delete(o.silent, of.ID)
+		return m, alarms
+	}
+	o.silent[of.ID] = since
+	m.Took = 0
+	m.Blocked = o.blocked(of.ID) && time.Since(since) >= min(listAfter, o.cluster.config.RequestTimeout/2)
+	return m, alarms
+}
+
+// blocked reports that a member gives the member list, and no status.
+func (o *Observer) blocked(id cluster.MemberID) bool {
 	c := o.cluster
-	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.members[id]
+	return m != nil && m.up && !m.suspended && m.defragmenting
+}
+
+func (o *Observer) status(ctx context.Context, of cluster.Member, patience time.Duration) (cluster.Member, []cluster.Alarm) {
+	c := o.cluster
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var alarms []cluster.Alarm
 	err := c.await(ctx, func() (bool, error) {
@@ -136,8 +183,8 @@ func compareAlarms(a, b cluster.Alarm) int {
 	return cmp.Or(cmp.Compare(a.Member, b.Member), cmp.Compare(a.Kind, b.Kind))
 }
 
-// View is the truth of this moment about every member that is up, whether it
-// answers or not, and whether its status shows it yet or not.
+// View is the truth of this moment about every member that is up and not
+// suspended, whether its status shows it yet or not.
 func (c *Cluster) View() cluster.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,7 +192,7 @@ func (c *Cluster) View() cluster.View {
 	for _, m := range c.sorted() {
 		s := c.status(m)
 		s.InUseBytes = m.inUseBytes()
-		if !m.up {
+		if !m.up || m.suspended {
 			s.Contact, s.Problem = cluster.Silent, errNotConnected.Error()
 		}
 		v.Members = append(v.Members, s)

@@ -27,20 +27,26 @@ func (c *Cluster) Operator(local cluster.MemberID) *Operator {
 // Do carries one step out and waits for its end. An error that wraps
 // cluster.ErrOutcomeUnknown says that the step may have happened, or may
 // still; with any other error nothing has happened. What is done already is
-// done again with success.
-func (o *Operator) Do(ctx context.Context, step cluster.Step) error {
-	if err := o.cluster.do(ctx, o.local, step); err != nil {
+// done again with success. What is asked last, before the request leaves, is
+// ready.
+func (o *Operator) Do(ctx context.Context, step cluster.Step, ready ...func() error) error {
+	if err := o.cluster.do(ctx, o.local, step, ready); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
 }
 
-func (c *Cluster) do(ctx context.Context, by cluster.MemberID, step cluster.Step) error {
+func (c *Cluster) do(ctx context.Context, by cluster.MemberID, step cluster.Step, ready []func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // never sent
 	}
 	if by != 0 {
 		if err := c.ask(ctx, by, step); err != nil {
+			return c.refused(by, step, err)
+		}
+	}
+	for _, may := range ready {
+		if err := may(); err != nil {
 			return c.refused(by, step, err)
 		}
 	}

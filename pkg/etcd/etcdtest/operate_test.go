@@ -46,8 +46,8 @@ func TestDefragmentationBlocksStatusAndNotMetrics(t *testing.T) {
 		if m := observe(t, c, 2); m.Contact != cluster.Silent {
 			t.Errorf("contact %d, want silence", m.Contact)
 		}
-		if took := time.Since(begin); took != 5*time.Second {
-			t.Errorf("the look took %s, want the request timeout", took)
+		if took := time.Since(begin); took != 3*time.Second {
+			t.Errorf("the observation took %s, want as long as a member is waited for that may answer", took)
 		}
 		if err := c.Put(t.Context(), 1, 1); err != nil {
 			t.Errorf("put through another member: %v", err)

@@ -138,7 +138,7 @@ func TestKinds(t *testing.T) {
 	if err := book.Enrol(ctx, cluster.MemberID(s.cluster.Member(0).ID())); err != nil {
 		t.Fatal(err)
 	}
-	held, err := book.Take(ctx)
+	held, err := book.Take(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
