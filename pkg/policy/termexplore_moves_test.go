@@ -35,6 +35,7 @@ type termRules struct {
 	ticketQuiet     bool // observations that show a ticket count as quiet
 	peaceQuiet      bool // observations without NOSPACE count as quiet
 	shortMargin     bool // a lease can end one tick less than S after a step was sent under it
+	asksAgain       bool // one condition more: every voter answers Status right before each send
 	noTakeover      bool
 	takeoverFlat    bool // the wait for a takeover does not grow
 	takeoverAtOnce  bool // there is none
@@ -189,7 +190,7 @@ func (e *termExplorer) spend(w *termWorld, i int) {
 		e.takeOver(w, i)
 		return
 	}
-	if !e.inWindow(d.sight) || !e.mayWork(w, i) {
+	if !e.inWindow(d.sight) || !e.mayWork(w, i) || e.broken.asksAgain && w.anySilent() {
 		return
 	}
 	if e.broken.waitToSend && inTicks(d.quiet.program().Lasted(termNow)) < e.needed() {

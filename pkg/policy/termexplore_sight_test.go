@@ -2,19 +2,68 @@ package policy_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
-// fold ends an observation, as the program does.
-func (e *termExplorer) fold(d *termWatchdog, s policy.Sight) {
-	s.Ended, s.Voters = termNow, termVoters
-	if e.broken.waitFromStart {
-		s.Ended = s.Began
-	}
-	d.quiet = quietAgeOf(d.quiet.program().Next(s))
+// fold ends an observation, as the program does. Whatever it showed, a step may
+// be sent under it if the program's memory allows one.
+func (e *termExplorer) fold(w *termWorld, i int, shown policy.Sight) {
+	d := &w.watchdogs[i]
+	s := d.sight
 	d.sight = termSight{}
+	shown.Began, shown.Ended, shown.Voters = ticksAgo(s.age), termNow, termVoters
+	if e.broken.waitFromStart {
+		shown.Ended = shown.Began
+	}
+	d.quiet = quietAgeOf(d.quiet.program().Next(shown))
+	lasted := inTicks(d.quiet.program().Lasted(shown.Began))
+	own := e.beside[i]
+	switch {
+	case d.quiet.leader == 0:
+		return
+	case d.quiet.leader != own:
+		if !e.takeover || lasted < e.patience(d) {
+			return
+		}
+	case s.barred || lasted < e.needed() && !e.broken.waitToSend:
+		return
+	case s.age >= e.window && !e.broken.noWindow && !e.broken.windowFromEnd && !e.broken.windowStops:
+		return
+	}
+	d.sight = termSight{stage: sightReady, leader: d.quiet.leader, age: s.age, window: s.window}
+}
+
+// forgettable reports that the program would make the same of every further
+// observation if it remembered nothing.
+func (e *termExplorer) forgettable(w *termWorld, i int) bool {
+	d := &w.watchdogs[i]
+	newest := w.newest()
+	from := newest
+	if d.sight.stage == sightConfirmed {
+		from = d.sight.confirmed
+	}
+	later := termNow.Add(time.Second)
+	same := func(leader, term int8) bool {
+		s := policy.Sight{Began: later, Ended: later, Leader: cluster.MemberID(leader), Term: uint64(term), Voters: termVoters}
+		return quietAgeOf(d.quiet.program().Next(s)) == quietAgeOf(policy.Quiet{}.Next(s))
+	}
+	for leader := int8(1); leader <= int8(e.members); leader++ {
+		if leader != e.beside[i] && !e.takeover {
+			continue
+		}
+		for term := from; term <= newest+1; term++ { // one newer term stands for all
+			if !same(leader, term) {
+				return false
+			}
+		}
+		if !same(leader, 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // begin starts an observation: the Status of every voter. What is known to end
@@ -24,7 +73,8 @@ func (e *termExplorer) begin(w *termWorld, i int) {
 	d := &next.watchdogs[i]
 	own := w.member(e.beside[i])
 	if !own.up || w.silent(e.beside[i]) {
-		e.fold(d, policy.Sight{})
+		d.sight = termSight{barred: true}
+		e.fold(&next, i, policy.Sight{})
 		e.step("observes that its member does not answer", next)
 		return
 	}
@@ -40,7 +90,8 @@ func (e *termExplorer) begin(w *termWorld, i int) {
 		leader, disturbed = e.beside[i], d.touched // shown later
 	}
 	if disturbed || hindered || leader == 0 || leader != e.beside[i] && !e.takeover {
-		e.fold(d, policy.Sight{Disturbed: true})
+		d.sight = termSight{barred: !w.noSpace}
+		e.fold(&next, i, policy.Sight{Leader: cluster.MemberID(leader), Term: uint64(w.newest()), Disturbed: disturbed || hindered})
 		e.step("observes what ends the quiet", next)
 		return
 	}
@@ -68,13 +119,13 @@ func (e *termExplorer) poll(w *termWorld, i int) {
 	}
 	switch {
 	case w.silent(id):
-		e.fold(d, policy.Sight{Disturbed: true})
+		e.fold(&next, i, policy.Sight{Leader: cluster.MemberID(e.beside[i]), Term: uint64(w.newest()), Disturbed: true})
 		move = fmt.Sprintf("gets no Status of member %d", id)
 	case int(id) < e.members:
 	case 2*int(d.sight.votes) > e.members:
 		d.sight.stage, d.sight.polled, d.sight.votes = sightAsking, 0, 0
 	default:
-		e.fold(d, policy.Sight{})
+		e.fold(&next, i, policy.Sight{Term: uint64(w.newest())})
 	}
 	e.step(move, next)
 }
@@ -107,7 +158,8 @@ func (e *termExplorer) confirm(w *termWorld, i int) {
 		s.stage = sightConfirmed
 		if w.ticket.owner != 0 && !e.broken.ignoreTickets {
 			if !e.broken.ticketQuiet {
-				e.fold(&next.watchdogs[i], policy.Sight{Disturbed: true})
+				s.barred = true
+				e.fold(&next, i, policy.Sight{Leader: cluster.MemberID(s.leader), Term: uint64(w.newest()), Disturbed: true})
 				e.step("reads that a ticket exists", next)
 				continue
 			}
@@ -133,43 +185,25 @@ func (e *termExplorer) confirm(w *termWorld, i int) {
 // answer ends an observation with the header of the read: the term that the
 // serving member has applied, once it has applied what the leader confirmed.
 func (e *termExplorer) answer(w *termWorld, i int) {
-	failed := *w
-	e.fold(&failed.watchdogs[i], policy.Sight{})
-	e.step("gets no answer to its read", failed)
+	sight := w.watchdogs[i].sight
+	answers := false
 	for id := int8(1); id <= int8(e.members); id++ {
 		m := w.member(id)
-		if id != e.beside[i] && !e.broken.otherReads || !m.up || w.silent(id) || m.applied < w.watchdogs[i].sight.confirmed {
+		if id != e.beside[i] && !e.broken.otherReads || !m.up || w.silent(id) || m.applied < sight.confirmed {
 			continue
 		}
 		term := m.applied
 		if e.broken.statusTerm {
-			term = w.watchdogs[i].sight.statusTerm
+			term = sight.statusTerm
 		}
 		next := *w
-		e.end(&next, i, term)
+		e.fold(&next, i, policy.Sight{Leader: cluster.MemberID(sight.leader), Term: uint64(term)})
 		e.step("ends an observation", next)
+		answers = true
 	}
-}
-
-func (e *termExplorer) end(w *termWorld, i int, term int8) {
-	d := &w.watchdogs[i]
-	s := d.sight
-	e.fold(d, policy.Sight{Began: ticksAgo(s.age), Leader: cluster.MemberID(s.leader), Term: uint64(term)})
-	s.stage, s.statusTerm, s.confirmed = sightReady, 0, 0
-	lasted := inTicks(d.quiet.program().Lasted(ticksAgo(s.age)))
-	switch {
-	case s.leader != e.beside[i]:
-		if lasted < e.patience(d) {
-			return
-		}
-	case s.barred || d.quiet.leader != e.beside[i]:
-		return
-	case lasted < e.needed() && !e.broken.waitToSend:
-		return
-	case s.age >= e.window && !e.broken.noWindow && !e.broken.windowFromEnd && !e.broken.windowStops:
-		return
-	}
-	d.sight = s
+	failed := *w
+	e.fold(&failed, i, policy.Sight{Leader: cluster.MemberID(sight.leader)})
+	e.emit("gets no answer to its read", failed, !answers)
 }
 
 // needed is S.

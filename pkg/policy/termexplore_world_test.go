@@ -213,7 +213,6 @@ func quietAgeOf(q policy.Quiet) quietAge {
 // renumbered in their order, requests are sorted, and memories that no
 // observation can continue are forgotten.
 func (e *termExplorer) tidy(w *termWorld) {
-	newest := w.newest()
 	for i := range e.beside {
 		d := &w.watchdogs[i]
 		if d.sight.stage == sightResting {
@@ -222,9 +221,7 @@ func (e *termExplorer) tidy(w *termWorld) {
 		if e.stale() {
 			continue
 		}
-		// A read that is confirmed from now on shows the newest term.
-		continued := d.quiet.term == newest || d.sight.stage == sightConfirmed && d.sight.confirmed <= d.quiet.term
-		if d.sight.stage != sightReady && !continued {
+		if d.sight.stage != sightReady && d.quiet != (quietAge{}) && e.forgettable(w, i) {
 			d.quiet = quietAge{}
 		}
 	}
