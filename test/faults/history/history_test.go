@@ -106,7 +106,7 @@ func TestCheck(t *testing.T) {
 		{"stopped for longer than the margin before the request", func(r *Run) {
 			r.Defragmentations[0].End = at(9)
 			r.Defragmentations[1].Period = during(8.1, 8.9)
-			r.Standstills = []Standstill{{during(4.9, 8), "b"}}
+			r.Standstills = []Standstill{{during(-8, 8), "b"}}
 			r.Samples = append(r.Samples, Sample{At: at(6.9), Member: "b2", FileBytes: 20 * mebibyte})
 		}, []string{"not to be closed overlap: b2 began"}},
 		{"stopped for less than the margin", func(r *Run) {

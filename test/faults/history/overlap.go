@@ -10,7 +10,7 @@ const (
 	// margin is how long a watchdog of these runs may be stopped between its
 	// last check and its request, so that the claim still is its own: the
 	// program's, for the shortest ttl.
-	margin = 2 * time.Second
+	margin = 15 * time.Second
 	// byHandGrace is how long after a second tool has begun a watchdog can be
 	// past its last look at the members and not know it: the two looks, each
 	// with its deadline, and the pause between them.
