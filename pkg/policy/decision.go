@@ -41,6 +41,11 @@ type Decision struct {
 // Acts reports that the decision has steps.
 func (d Decision) Acts() bool { return len(d.Steps) > 0 }
 
+// Compacts reports that the decision is a compaction and nothing else.
+func (d Decision) Compacts() bool {
+	return len(d.Steps) == 1 && d.Steps[0].Kind == cluster.StepCompact
+}
+
 // under returns the decision with what its work is done under.
 func (d Decision) under(permit Permit) Decision {
 	if d.Acts() {

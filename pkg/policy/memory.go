@@ -19,8 +19,7 @@ type Memory struct {
 	Doubts    []Doubt        // defragmentations that may still be running; sorted by member
 	Standing  []Condition    // what stood at the last decision
 
-	HeldSince  time.Time        // since when some watchdog holds the claim; zero: none does
-	HeldFor    cluster.MemberID // the member that it works on
+	HeldSince  time.Time // since when another watchdog holds the claim; zero: none does
 	ProgressAt time.Time        // when a file was last seen to shrink
 
 	ArmedSince   time.Time // since when NOSPACE is listed; zero: it is not
@@ -182,26 +181,27 @@ func (m *Memory) noteAlarm(v cluster.View) {
 	}
 }
 
-// noteHolder keeps since when work is being done under the claim. Work of others
-// that ends with the file as it was has come to nothing, and counts like our own:
-// else each adopter would begin to count anew.
+// noteHolder keeps since when another watchdog works under the claim. The claim
+// does not say on which member: it is the one that stopped answering meanwhile. If
+// its file is as it was when the claim is free again, that work came to nothing, and
+// counts like our own: else each adopter would begin to count anew.
 func (m *Memory) noteHolder(v cluster.View) {
-	if !v.Claims.Known {
+	held := v.Claims.Holder != "" && v.Claims.HolderMember != v.Local
+	switch {
+	case !v.Claims.Known || held && !m.HeldSince.IsZero():
+		return
+	case held:
+		m.HeldSince = v.At
 		return
 	}
-	ended := v.Claims.Holder == "" || m.HeldSince.IsZero() || m.HeldFor != 0 && v.Claims.HolderMember != m.HeldFor
-	if mm := m.member(m.HeldFor); mm != nil && ended && mm.ShrankAt.Before(m.HeldSince) {
-		mm.FailedAt, mm.Failures = v.At, mm.Failures+1
+	for i := range m.Members {
+		mm := &m.Members[i]
+		gone := mm.ReadySince.IsZero() && !mm.AwaySince.Before(m.HeldSince) || mm.ReadySince.After(m.HeldSince)
+		if !m.HeldSince.IsZero() && gone && mm.ShrankAt.Before(m.HeldSince) {
+			mm.FailedAt, mm.Failures = v.At, mm.Failures+1
+		}
 	}
-	switch {
-	case v.Claims.Holder == "":
-		m.HeldSince, m.HeldFor = time.Time{}, 0
-	case ended:
-		m.HeldSince, m.HeldFor = v.At, v.Claims.HolderMember
-	}
-	if slices.ContainsFunc(m.Doubts, func(d Doubt) bool { return d.Member == m.HeldFor }) {
-		m.HeldFor = 0 // our own work, which counts when it is settled
-	}
+	m.HeldSince = time.Time{}
 }
 
 // noteDue keeps since when a compaction alone has been due.

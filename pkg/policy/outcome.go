@@ -99,7 +99,7 @@ func (m *Memory) noteEnd(o Outcome) {
 	if mm == nil || o.Doubt != nil || o.Decision.Has(cluster.StepDisarm) {
 		return
 	}
-	if o.Decision.Has(cluster.StepCompact) && len(o.Decision.Steps) == 1 {
+	if o.Decision.Compacts() {
 		mm.CompactingSince = time.Time{}
 	}
 	switch {

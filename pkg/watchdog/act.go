@@ -28,12 +28,12 @@ func (w *Watchdog) act(ctx context.Context, d policy.Decision, v cluster.View, b
 	case d.Permit == policy.Term:
 		permit = claim.NewTerm(lasting, began, w.Limits.SendWithin)
 	}
-	w.nextJob()
-	switch {
-	case len(d.Steps) == 1 && d.Has(cluster.StepCompact):
+	if d.Compacts() {
 		w.compact(d, v)
 		return d
-	case d.Permit != policy.NoPermit:
+	}
+	w.nextJob()
+	if d.Permit != policy.NoPermit {
 		w.Recorder.Record(event.Event{Kind: event.WithoutClaim, Reason: string(d.Reason), Member: d.Member, MemberName: nameOf(v, d.Member), Job: w.job(), Detail: permitWords[d.Permit]})
 	}
 	w.carryOut(ctx, permit, d, v)
@@ -75,6 +75,7 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 	for {
 		w.extend(time.Now())
 		fresh := w.lookUnderClaim(held, v.Claims)
+		w.collect(fresh)
 		d = policy.Decide(w.Limits, fresh.At, fresh, w.memory)
 		if d.Acts() && d.Permit == policy.Claim {
 			if o := w.carryOut(ctx, held, d, fresh); o.Doubt != nil {
@@ -82,6 +83,11 @@ func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.
 				return d
 			}
 			break
+		}
+		if d.Compacts() {
+			w.compact(d, fresh)
+		} else if d.Acts() {
+			break // something else has become due
 		}
 		over := held.Check() != nil || time.Now().After(deadline)
 		if over || ctx.Err() != nil {

@@ -34,7 +34,7 @@ func (w *Watchdog) compact(d policy.Decision, v cluster.View) {
 	step := d.Steps[0]
 	m, _ := v.Member(step.Member)
 	last := w.compacting[step.Member]
-	c := &compaction{decision: d, began: time.Now(), inUse: m.InUseBytes, job: w.job(), ended: make(chan error, 1)}
+	c := &compaction{decision: d, began: time.Now(), inUse: m.InUseBytes, job: w.newJob(), ended: make(chan error, 1)}
 	if last != nil && time.Since(last.over) < longCompaction {
 		c.began, c.inUse, c.reported, c.asked = last.began, last.inUse, last.reported, true
 	}

@@ -196,18 +196,25 @@ func (w *Watchdog) sumUp(o policy.Outcome, job string) {
 // nextJob begins a piece of work and returns its id, which is unique among the
 // watchdogs of a cluster and over restarts.
 func (w *Watchdog) nextJob() string {
-	if w.jobs == 0 {
-		return w.job()
-	}
-	w.jobs++
-	return w.job()
+	w.atHand = w.newJob()
+	return w.atHand
 }
 
-// job is the id of the piece of work at hand. Its first part is the local
-// member, its second begins with the time of the process's first work.
+// job is the id of the piece of work at hand.
 func (w *Watchdog) job() string {
+	if w.atHand == "" {
+		return w.nextJob()
+	}
+	return w.atHand
+}
+
+// newJob returns an id for work beside the one at hand. Its first part is the local
+// member's id, its second counts on from the time of the first work.
+func (w *Watchdog) newJob() string {
 	if w.jobs == 0 {
 		w.jobs = int(time.Now().UnixMilli())
+	} else {
+		w.jobs++
 	}
 	return w.local.String() + "-" + strconv.FormatInt(int64(w.jobs), 36)
 }

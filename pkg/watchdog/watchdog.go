@@ -76,6 +76,7 @@ type state struct {
 	disarming   time.Time        // since when NOSPACE, which we have disarmed, was listed; zero: we have not
 	local       cluster.MemberID // as last seen
 	jobs        int
+	atHand      string // the job
 	refusal     string // why the claim could not be taken at the last try; empty: it could
 	progressed  bool   // the work of this tick has done something, and nothing failed
 	routine     routine
