@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 // The session's files in the runtime directory. The lock is a file of its own,
@@ -22,14 +21,18 @@ const (
 // sessionVersion is the version of the session file's JSON.
 const sessionVersion = 1
 
+// maxSessionBytes is far above what a session takes.
+const maxSessionBytes = 64 << 10
+
 // Session is what makes a lease the business of one process at a time, and of
 // the next one after it (rule 1). Close it when the process ends.
 type Session struct {
-	dir       string // empty: nothing is kept
+	dir       *durable.Dir // nil: nothing is kept
 	lock      *os.File
 	machineID string
 	bootID    string
 	lease     LeaseID
+	aside     string // see SetAside
 }
 
 type sessionRecord struct {
@@ -58,13 +61,13 @@ func OpenSession(dir, machineID, bootID string) (*Session, error) {
 	if dir == "" {
 		return NewEphemeralSession(), nil
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, SessionLock), os.O_RDWR|os.O_CREATE, 0o600)
+	d, err := durable.OpenDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the session: %w", err)
 	}
-	s := &Session{dir: dir, lock: lock, machineID: machineID, bootID: bootID}
+	s := &Session{dir: d, machineID: machineID, bootID: bootID}
 	if err := s.begin(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the session in %s: %w", dir, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("open the session in %s: %w", dir, err), s.Close())
 	}
 	return s, nil
 }
@@ -72,44 +75,66 @@ func OpenSession(dir, machineID, bootID string) (*Session, error) {
 // begin locks, reads, and writes what it read, so that a directory that cannot
 // be written to is found out now and not when the first lease is to be kept.
 func (s *Session) begin() error {
-	err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	lock, err := s.dir.Lock(SessionLock)
+	if errors.Is(err, durable.ErrLocked) {
 		return ErrSessionInUse
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", SessionLock, err)
+		return err
 	}
+	s.lock = lock
 	lease, err := s.read()
 	if err != nil {
+		return err
+	}
+	if err := s.dir.Sweep(sessionFile); err != nil {
 		return err
 	}
 	return s.save(lease)
 }
 
+// read returns the lease to resume; 0: none. What is no session file is set aside.
 func (s *Session) read() (LeaseID, error) {
-	text, err := os.ReadFile(filepath.Join(s.dir, sessionFile))
+	text, err := s.dir.Read(sessionFile, maxSessionBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
-	if err != nil {
+	var r sessionRecord
+	switch {
+	case err == nil:
+		err = json.Unmarshal(text, &r)
+	case !errors.Is(err, durable.ErrBad):
 		return 0, err
 	}
-	var r sessionRecord
-	if json.Unmarshal(text, &r) != nil || r.Version != sessionVersion {
-		return 0, nil
+	if err != nil {
+		return 0, s.setAside(err)
 	}
 	same := s.machineID != "" && s.machineID == r.MachineID && s.bootID != "" && s.bootID == r.BootID
-	if !same {
+	if !same || r.Version != sessionVersion {
 		return 0, nil
 	}
 	return r.Lease, nil
 }
 
+func (s *Session) setAside(why error) error {
+	kept, err := s.dir.SetAside(sessionFile)
+	if err != nil {
+		return fmt.Errorf("%w; it could not be moved aside: %w", why, err)
+	}
+	s.aside = fmt.Sprintf("the lease of an earlier process is not resumed, since %s could not be understood (%v); it is kept as %s: delete it, unless you want to look at it",
+		s.dir.Path(sessionFile), why, kept)
+	return nil
+}
+
+// SetAside says that OpenSession found a file that it could not understand, and
+// where that is kept; empty: there was none.
+func (s *Session) SetAside() string { return s.aside }
+
 // save keeps the lease for the next process. It returns after the file has been
 // replaced; a crash leaves the old one or the new one.
 func (s *Session) save(lease LeaseID) error {
 	s.lease = lease
-	if s.dir == "" {
+	if s.dir == nil {
 		return nil
 	}
 	r := sessionRecord{Version: sessionVersion, MachineID: s.machineID, BootID: s.bootID, Lease: lease}
@@ -117,34 +142,21 @@ func (s *Session) save(lease LeaseID) error {
 	if err != nil {
 		return fmt.Errorf("keep the lease: %w", err)
 	}
-	path := filepath.Join(s.dir, sessionFile)
-	if err := replace(path, append(text, '\n')); err != nil {
-		return fmt.Errorf("keep the lease in %s: %w", path, err)
+	if err := s.dir.Replace(sessionFile, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("keep the lease in %s: %w", s.dir.Path(sessionFile), err)
 	}
 	return nil
 }
 
-// replace writes a file of mode 0600 anew. The name in between is always the
-// same, which the session's lock allows, so that a crash leaves no litter.
-func replace(path string, text []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
 // Close lets another process have the session. The lease lives on for its TTL.
 func (s *Session) Close() error {
-	if s.lock == nil {
-		return nil
+	var errs []error
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
 	}
-	return s.lock.Close()
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	s.lock, s.dir = nil, nil
+	return errors.Join(errs...)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd/etcdtest"
 )
@@ -98,5 +100,34 @@ func TestSessionWithoutDirectoryKeepsNothing(t *testing.T) {
 func TestSessionNeedsDirectoryThatCanBeWrittenTo(t *testing.T) {
 	if _, err := claim.OpenSession(filepath.Join(t.TempDir(), "missing"), "m", "b"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v, want that it does not exist", err)
+	}
+}
+
+// pkg/durable has the whole list of hostile files.
+func TestSessionSetsAHostileFileAside(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a FIFO":          func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a file of 1 GiB": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<30)) },
+		"not JSON":        func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
+		"a link":          func(path string) error { return os.Symlink("/etc/hostname", path) },
+	} {
+		dir := t.TempDir()
+		path, victim := filepath.Join(dir, "lease.json"), filepath.Join(t.TempDir(), "victim")
+		if err := errors.Join(put(path), os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, path+".new")); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, dir, "m", "b")
+		if !strings.Contains(s.SetAside(), "it is kept as "+path+".bad-") {
+			t.Errorf("%s: says %q", name, s.SetAside())
+		}
+		if text, err := os.ReadFile(victim); err != nil || string(text) != "precious" {
+			t.Errorf("%s: the target of a link holds %q, %v", name, text, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if again := open(t, dir, "m", "b"); again.SetAside() != "" {
+			t.Errorf("%s: the next process says %q", name, again.SetAside())
+		}
 	}
 }

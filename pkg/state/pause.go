@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 // pauseVersion is that of the JSON of a pause, as version is of the record's.
@@ -31,31 +29,53 @@ type pause struct {
 // that has ended; the zero Pause if there is none. After an error nobody knows
 // whether there is one: it is for the caller to say what holds then.
 func ReadPause(dir string) (cluster.Pause, error) {
-	path := filepath.Join(dir, pauseName)
-	f, err := os.Open(path)
+	d, err := durable.OpenDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return cluster.Pause{}, nil
 	}
 	if err != nil {
 		return cluster.Pause{}, fmt.Errorf("read whether there is a pause: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxPauseBytes+1))
-	_ = f.Close() // nothing was written through it
-	if err != nil {
+	defer d.Close() // nothing was written through it
+	text, err := d.Read(pauseName, maxPauseBytes)
+	var p cluster.Pause
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return cluster.Pause{}, nil
+	case err == nil:
+		p, err = parsePause(text)
+	case !errors.Is(err, durable.ErrBad):
 		return cluster.Pause{}, fmt.Errorf("read whether there is a pause: %w", err)
 	}
-	p, err := parsePause(text)
 	if err != nil {
-		return cluster.Pause{}, fmt.Errorf("read the pause in %s: found %w; it counts as none: pause again, or delete the file", path, err)
+		return cluster.Pause{}, fmt.Errorf("read the pause in %s: %w: found %w; it counts as none: pause again, or delete the file", d.Path(pauseName), errBadPause, err)
 	}
 	return p, nil
 }
 
+// errBadPause marks a file that is no pause.
+var errBadPause = errors.New("no pause")
+
+// SetBadPauseAside moves a file out of the way that is no pause, and returns where
+// it is kept; empty if there is nothing to move.
+func SetBadPauseAside(dir string) (string, error) {
+	if _, err := ReadPause(dir); !errors.Is(err, errBadPause) {
+		return "", nil
+	}
+	d, err := durable.OpenDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("move the pause aside: %w", err)
+	}
+	defer d.Close()
+	kept, err := d.SetAside(pauseName)
+	if err != nil {
+		return "", fmt.Errorf("move the pause aside: %w", err)
+	}
+	return kept, nil
+}
+
 func parsePause(text []byte) (cluster.Pause, error) {
 	var p pause
-	if len(text) > maxPauseBytes {
-		return cluster.Pause{}, fmt.Errorf("more than %d bytes", maxPauseBytes)
-	}
 	if err := json.Unmarshal(text, &p); err != nil {
 		return cluster.Pause{}, inWords(err)
 	}
@@ -73,7 +93,7 @@ func parsePause(text []byte) (cluster.Pause, error) {
 func SavePause(dir string, p cluster.Pause) error {
 	text, err := json.Marshal(pause{pauseVersion, p.Since, p.Until, p.Reason})
 	if err == nil {
-		err = replace(dir, pauseName, append(text, '\n'))
+		err = inside(dir, func(d *durable.Dir) error { return d.Replace(pauseName, append(text, '\n'), 0o644) })
 	}
 	if err != nil {
 		return fmt.Errorf("keep the pause: %w", err)
@@ -83,15 +103,18 @@ func SavePause(dir string, p cluster.Pause) error {
 
 // RemovePause ends the pause, if there is one.
 func RemovePause(dir string) error {
-	err := os.Remove(filepath.Join(dir, pauseName))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
+	err := inside(dir, func(d *durable.Dir) error { return d.Remove(pauseName) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("end the pause: %w", err)
 	}
-	if err := syncDir(dir); err != nil {
-		return fmt.Errorf("end the pause for good: %w", err)
-	}
 	return nil
+}
+
+// inside does something in a directory that is open for that long.
+func inside(dir string, do func(*durable.Dir) error) error {
+	d, err := durable.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(d), d.Close())
 }

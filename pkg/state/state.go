@@ -26,13 +26,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 const (
+	fileName  = "state.json"
+	pauseName = "pause.json"
+
 	// version is that of the JSON. Fields may be added under it; one that
 	// changes its meaning takes the next number.
 	version = 1
@@ -52,8 +54,9 @@ type document struct {
 // same directory; the last to save wins. The zero Store keeps nothing. As
 // long as one is open, Running sees it.
 type Store struct {
-	dir  string
-	lock *os.File // lets others see that this process runs; nil: it does not show yet
+	path  string       // empty: nothing is kept
+	dir   *durable.Dir // nil: closed
+	shown bool         // a lock on the directory lets others see that this process runs
 }
 
 // Open returns the store of that directory, once it has been seen that a file
@@ -64,16 +67,22 @@ func Open(dir string) (*Store, error) {
 	if dir == "" {
 		return &Store{}, nil
 	}
-	err := probe(dir)
+	d, err := durable.OpenDir(dir)
 	if err == nil {
-		err = sweep(dir)
+		if err = d.Probe(fileName); err == nil {
+			err = d.Sweep(fileName, pauseName)
+		}
+		if err != nil {
+			_ = d.Close() // nothing was written through it
+		}
 	}
 	if err != nil {
 		return &Store{}, fmt.Errorf("nothing can be kept over a restart: %w; StateDirectory= in the unit provides a directory, "+
 			"elsewhere create it, writable for the user that etcd-watchdog runs as, and set STATE_DIRECTORY", err)
 	}
-	s := &Store{dir: dir}
+	s := &Store{path: dir, dir: d}
 	if err := s.show(); err != nil {
+		_ = d.Close() // nothing was written through it
 		return &Store{}, fmt.Errorf("nothing can be kept over a restart: %w; use a file system that knows locks", err)
 	}
 	return s, nil
@@ -86,22 +95,30 @@ func Read(dir string) (Record, error) {
 	if dir == "" {
 		return Record{}, nil
 	}
-	path := filepath.Join(dir, fileName)
-	f, err := os.Open(path)
+	d, err := durable.OpenDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Record{}, nil
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read the state: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	_ = f.Close() // nothing was written through it
-	if err != nil {
+	defer d.Close() // nothing was written through it
+	return read(d)
+}
+
+func read(d *durable.Dir) (Record, error) {
+	text, err := d.Read(fileName, maxBytes)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Record{}, nil
+	case errors.Is(err, durable.ErrBad):
+		return Record{}, fmt.Errorf("read the state: found that %w", err)
+	case err != nil:
 		return Record{}, fmt.Errorf("read the state: %w", err)
 	}
 	r, err := parse(text)
 	if err != nil {
-		return Record{}, fmt.Errorf("read the state in %s: %w", path, err)
+		return Record{}, fmt.Errorf("read the state in %s: %w", d.Path(fileName), err)
 	}
 	return r, nil
 }
@@ -157,11 +174,14 @@ func inWords(err error) error {
 // says what was found, and that the state is started anew. It is worth a
 // report, and nothing else: Save works on.
 func (s *Store) Load() (Record, error) {
-	r, err := Read(s.dir)
+	if s.dir == nil {
+		return Record{}, nil
+	}
+	r, err := read(s.dir)
 	if err == nil {
 		return r, nil
 	}
-	aside, asideErr := setAside(s.dir)
+	aside, asideErr := s.dir.SetAside(fileName)
 	if asideErr != nil {
 		return Record{}, fmt.Errorf("%w; the state is started anew, and the file could not be moved aside: %w", err, asideErr)
 	}
@@ -173,18 +193,32 @@ func (s *Store) Load() (Record, error) {
 // needs when it has changed, and the rest from time to time. After an error a
 // whole record is there all the same, mostly the one before.
 func (s *Store) Save(r Record) error {
-	if s.dir == "" {
+	if s.path == "" {
 		return nil
-	}
-	if err := s.show(); err != nil {
-		return fmt.Errorf("keep the state: %w", err)
 	}
 	text, err := encode(r)
 	if err != nil {
 		return fmt.Errorf("keep the state: %w", err)
 	}
-	if err := replace(s.dir, fileName, text); err != nil {
+	if err = s.replace(text); errors.Is(err, fs.ErrNotExist) && s.Close() == nil {
+		err = s.replace(text) // the directory was removed, and may have been made again
+	}
+	if err != nil {
 		return fmt.Errorf("keep the state: %w; free space in that directory, or make it writable: until then a restart knows only what was kept before", err)
 	}
 	return nil
+}
+
+func (s *Store) replace(text []byte) error {
+	if s.dir == nil {
+		d, err := durable.OpenDir(s.path)
+		if err != nil {
+			return err
+		}
+		s.dir = d
+	}
+	if err := s.show(); err != nil {
+		return err
+	}
+	return s.dir.Replace(fileName, text, 0o644)
 }
