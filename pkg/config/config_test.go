@@ -24,10 +24,13 @@ etcd:
   cacert: /etc/etcd-watchdog/ca.pem
   cert: /etc/etcd-watchdog/client.pem
   key: /etc/etcd-watchdog/client.key
+  tls-server-name: etcd.example.org
   insecure-skip-tls-verify: true
   user: watchdog
   password-file: /run/credentials/etcd-watchdog.service/password
   dial-timeout: 1s
+  keepalive-time: 21s
+  keepalive-timeout: 6s
   request-timeout: 2500ms
   compact-timeout: 3m
   defragment-timeout: 1h30m
@@ -77,7 +80,10 @@ func everythingElseParsed(t *testing.T) Config {
 			CACert:             "/etc/etcd-watchdog/ca.pem",
 			Cert:               "/etc/etcd-watchdog/client.pem",
 			Key:                "/etc/etcd-watchdog/client.key",
+			ServerName:         "etcd.example.org",
 			InsecureSkipVerify: true,
+			KeepAliveTime:      21 * time.Second,
+			KeepAliveTimeout:   6 * time.Second,
 			User:               "watchdog",
 			PasswordFile:       "/run/credentials/etcd-watchdog.service/password",
 			DialTimeout:        time.Second,

@@ -48,9 +48,13 @@ func (f Faults) sort() {
 	})
 }
 
-// userInfo is what stands between the scheme and the host of a URL. It may
-// hold a password, and faults end up in logs.
-var userInfo = regexp.MustCompile(`://.*@`)
+// userInfo is what stands before the host of a URL, with or without a scheme,
+// and query what stands behind it. Both may hold a password, and faults end up in
+// logs.
+var (
+	userInfo = regexp.MustCompile(`(?s)^([a-zA-Z]*://|).*@`)
+	query    = regexp.MustCompile(`(?s)[?#].*$`)
+)
 
 // describe says what stands in the file, in words. Where a password may have
 // got into a value of this key, a text is not repeated.
@@ -71,7 +75,7 @@ func describe(n *yaml.Node, secret bool) string {
 	case secret:
 		return "a text that is not repeated here, as it may hold a password"
 	case n.Tag == "!!str":
-		return quote(userInfo.ReplaceAllString(n.Value, "://...@"))
+		return quote(query.ReplaceAllString(userInfo.ReplaceAllString(n.Value, "${1}...@"), "?..."))
 	default:
 		return shorten(n.Value)
 	}

@@ -225,6 +225,10 @@ var fileName = text(`the absolute name of a file, or ""`, func(s string) bool {
 var userName = text("the name of a user without its password, which belongs into the file that etcd.password-file names",
 	func(s string) bool { return !strings.Contains(s, ":") && printable(s) })
 
+var hostName = text(`the name of a host as certificates hold it, without scheme and port, or ""`, func(s string) bool {
+	return len(s) <= 253 && !strings.ContainsAny(s, " :/@,") && printable(s)
+})
+
 var prefix = text("a prefix of keys in etcd that begins with / and does not end with it", func(s string) bool {
 	return len(s) <= 256 && s == path.Clean(s) && path.IsAbs(s) && s != "/" && printable(s)
 })
@@ -233,10 +237,21 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
 }
 
-var endpoint = text("one URL of a member with its port, such as http://127.0.0.1:2379", func(s string) bool {
+var endpoint = explainSocket(text("one URL of a member with its port, such as http://127.0.0.1:2379", func(s string) bool {
 	u, ok := readURL(s)
 	return ok && u.Path == ""
-})
+}))
+
+// explainSocket says of a Unix socket what else would do.
+func explainSocket(f form[string]) form[string] {
+	f.explain = func(n *yaml.Node) string {
+		if isText(n) && (strings.HasPrefix(n.Value, "unix:") || strings.HasPrefix(n.Value, "unixs:")) {
+			return f.expected + ": Unix sockets are not supported, so have etcd listen on loopback as well"
+		}
+		return f.expected
+	}
+	return f
+}
 
 var metricsURL = text(`a URL with its port, such as http://127.0.0.1:2381, or ""`, func(s string) bool {
 	_, ok := readURL(s)

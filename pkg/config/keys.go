@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -16,10 +17,13 @@ var keys = []key{
 	at("etcd.cacert", func(c *Config) *string { return &c.Etcd.CACert }, fileName),
 	at("etcd.cert", func(c *Config) *string { return &c.Etcd.Cert }, fileName),
 	at("etcd.key", func(c *Config) *string { return &c.Etcd.Key }, fileName),
+	at("etcd.tls-server-name", func(c *Config) *string { return &c.Etcd.ServerName }, hostName),
 	at("etcd.insecure-skip-tls-verify", func(c *Config) *bool { return &c.Etcd.InsecureSkipVerify }, truth),
 	secret(at("etcd.user", func(c *Config) *string { return &c.Etcd.User }, userName)),
 	secret(at("etcd.password-file", func(c *Config) *string { return &c.Etcd.PasswordFile }, fileName)),
 	at("etcd.dial-timeout", func(c *Config) *time.Duration { return &c.Etcd.DialTimeout }, between(100*time.Millisecond, time.Minute)),
+	at("etcd.keepalive-time", func(c *Config) *time.Duration { return &c.Etcd.KeepAliveTime }, between(etcd.MinKeepAliveTime, 24*time.Hour)),
+	at("etcd.keepalive-timeout", func(c *Config) *time.Duration { return &c.Etcd.KeepAliveTimeout }, between(time.Second, etcd.MaxKeepAliveTimeout)),
 	at("etcd.request-timeout", func(c *Config) *time.Duration { return &c.Etcd.RequestTimeout }, between(100*time.Millisecond, time.Minute)),
 	at("etcd.compact-timeout", func(c *Config) *time.Duration { return &c.Etcd.CompactTimeout }, between(time.Second, 24*time.Hour)),
 	at("etcd.defragment-timeout", func(c *Config) *time.Duration { return &c.Etcd.DefragmentTimeout }, between(time.Second, 24*time.Hour)),

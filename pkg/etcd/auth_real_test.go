@@ -138,7 +138,7 @@ func TestTLS(t *testing.T) {
 			change func(*etcd.Options)
 			says   string
 		}{
-			"no certificate": {func(o *etcd.Options) { o.Cert, o.Key = "", "" }, "refuses our certificate"},
+			"no certificate": {func(o *etcd.Options) { o.Cert, o.Key = "", "" }, "asks for a client certificate"},
 			"no authority":   {func(o *etcd.Options) { o.CACert = "" }, "an authority that cacert does not hold"},
 			"without TLS":    {func(o *etcd.Options) { o.Endpoint = strings.Replace(o.Endpoint, "https:", "http:", 1) }, "use https://"},
 		} {

@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 // Certificate is what a server's certificate is worth to this program.
@@ -28,8 +29,12 @@ func (c *Cluster) Certificate(ctx context.Context, now time.Time, url string) (C
 		return Certificate{}, err
 	}
 	var shown []*x509.Certificate
-	conf := c.tls.Clone()
-	conf.ServerName = u.Hostname()
+	conf := c.identity.config(nil)
+	roots, name := conf.RootCAs, conf.ServerName
+	if name == "" {
+		name = u.Hostname()
+	}
+	conf.ServerName = name
 	conf.InsecureSkipVerify = true // a bad one is to be looked at too; nothing is sent to it
 	conf.VerifyConnection = func(state tls.ConnectionState) error {
 		shown = state.PeerCertificates
@@ -48,7 +53,7 @@ func (c *Cluster) Certificate(ctx context.Context, now time.Time, url string) (C
 	if len(shown) == 0 {
 		return Certificate{}, errors.New(problem(err, url, c.opts.RequestTimeout))
 	}
-	return judgeCertificate(shown, c.tls.RootCAs, now, u.Hostname()), nil
+	return judgeCertificate(shown, roots, now, name), nil
 }
 
 // judgeCertificate judges the first of what a server has shown; the others lead
@@ -96,7 +101,7 @@ func longest(chains [][]*x509.Certificate) time.Time {
 // file of authorities, the one that lasts longest: where an old one is replaced,
 // both are there for a while.
 func CertificateFile(path string, authorities bool) (time.Time, error) {
-	text, err := os.ReadFile(path)
+	text, err := durable.ReadNamed(path, maxPEMBytes)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -2,14 +2,10 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,24 +16,25 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/grpclog"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 // DeliveryBound is how long a request can still be on its way after the
 // connection that it was sent on has been closed: once Do has returned and
 // this time has passed, the request has arrived or never will. It is
-// keepAliveTimeout, which gRPC also sets as TCP_USER_TIMEOUT, the time after
+// MaxKeepAliveTimeout, which gRPC also sets as TCP_USER_TIMEOUT, the time after
 // which the kernel gives up on data that nobody acknowledges, with a margin
 // for the kernel's timers.
 const DeliveryBound = 10 * time.Second
 
+// The bounds of Options.KeepAliveTime and Options.KeepAliveTimeout.
 const (
-	// Between two pings on a connection on which an answer is waited for. gRPC
-	// takes no less. A server that allows fewer ends the connection; then the time
-	// is doubled for its URL. It is the time-out that DeliveryBound stands on.
-	keepAliveTime    = 10 * time.Second
-	keepAliveMost    = 5 * time.Minute
-	keepAliveTimeout = 8 * time.Second
+	MinKeepAliveTime    = 10 * time.Second // gRPC takes no less
+	MaxKeepAliveTimeout = 8 * time.Second
+)
 
+const (
 	// A member that was down is found again within this time of its return.
 	reconnectAtMost = time.Second
 
@@ -93,21 +90,28 @@ func dialOnce() dialer {
 }
 
 func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
-	if _, err := parseURL(u); err != nil {
+	parsed, err := parseURL(u)
+	if err != nil {
 		return nil, err
+	}
+	unary, stream := c.login.unary, c.login.stream
+	var secured []grpc.DialOption
+	if parsed.Scheme == "https" {
+		h := newHandshakes(c.identity, u)
+		unary = h.unary(unary)
+		secured = append(secured, grpc.WithTransportCredentials(h))
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            []string{u},
 		DialTimeout:          c.opts.DialTimeout,
-		DialKeepAliveTime:    c.pings.of(u),
-		DialKeepAliveTimeout: keepAliveTimeout,
-		TLS:                  c.tls,
+		DialKeepAliveTime:    c.pings.of(u, c.opts.KeepAliveTime),
+		DialKeepAliveTimeout: c.opts.KeepAliveTimeout,
 		Logger:               zap.NewNop(),
 		// No user here: the client would sign in before New returns. See login.
-		DialOptions: []grpc.DialOption{
+		DialOptions: append([]grpc.DialOption{
 			// These two come after the client's own, which retry, and replace them.
-			grpc.WithUnaryInterceptor(c.login.unary),
-			grpc.WithStreamInterceptor(c.login.stream),
+			grpc.WithUnaryInterceptor(unary),
+			grpc.WithStreamInterceptor(stream),
 			grpc.WithDisableRetry(),
 			grpc.WithContextDialer(dial), // and no proxy: it would hide who answers
 			grpc.WithConnectParams(grpc.ConnectParams{
@@ -116,7 +120,7 @@ func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 			}),
 			grpc.WithReadBufferSize(bufferBytes),
 			grpc.WithWriteBufferSize(bufferBytes),
-		},
+		}, secured...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("client for %s: %w", u, err)
@@ -124,24 +128,28 @@ func (c *Cluster) newClient(u string, dial dialer) (*clientv3.Client, error) {
 	return client, nil
 }
 
+// keepAliveMost bounds the time between two pings where a server has ended a
+// connection because of them.
+const keepAliveMost = 5 * time.Minute
+
 // tooManyPings is what a server says that was started with a larger
 // --grpc-keepalive-min-time than the time between our pings.
 const tooManyPings = "too_many_pings"
 
-// pings is the time between two pings by URL, where it is not keepAliveTime.
+// pings is the time between two pings by URL, where it is longer than asked for.
 type pings struct {
 	mu    sync.Mutex
 	every map[string]time.Duration
 }
 
-func (p *pings) of(u string) time.Duration {
+func (p *pings) of(u string, least time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(keepAliveTime, p.every[u])
+	return max(least, p.every[u])
 }
 
 // note makes them rarer where they have ended a connection.
-func (p *pings) note(u string, err error) {
+func (p *pings) note(u string, least time.Duration, err error) {
 	if err == nil || !strings.Contains(err.Error(), tooManyPings) {
 		return
 	}
@@ -150,52 +158,11 @@ func (p *pings) note(u string, err error) {
 	if p.every == nil {
 		p.every = map[string]time.Duration{}
 	}
-	p.every[u] = min(2*max(keepAliveTime, p.every[u]), keepAliveMost)
+	p.every[u] = min(2*max(least, p.every[u]), max(least, keepAliveMost))
 }
 
-// parseURL takes the URLs that etcd listens on for clients over TCP.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not a client URL: want http://HOST:PORT or https://HOST:PORT", s)
-	}
-	if u.Port() == "" {
-		return nil, fmt.Errorf("%q has no port: etcd's clients connect to port 2379 by default", s)
-	}
-	return u, nil
-}
-
-// newTLS reads the authority once and the client's certificate at each
-// connection, so that a renewed certificate is used without a restart.
-func newTLS(opts Options) (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: opts.InsecureSkipVerify}
-	if opts.CACert != "" {
-		pem, err := os.ReadFile(opts.CACert)
-		if err != nil {
-			return nil, fmt.Errorf("cacert: %w: name a file that this process may read", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cacert: no certificate in %s: it has to be in PEM form, as etcd's trusted-ca-file is", opts.CACert)
-		}
-	}
-	if (opts.Cert == "") != (opts.Key == "") {
-		return nil, errors.New("cert and key: one is set without the other: set both, or neither")
-	}
-	if opts.Cert == "" {
-		return conf, nil
-	}
-	load := func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(opts.Cert, opts.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cert and key: %w: name a certificate and its own key, both in PEM form and readable for this process", err)
-		}
-		return &pair, nil
-	}
-	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	_, err := load()
-	return conf, err
-}
+// maxPasswordBytes is far above what a password takes.
+const maxPasswordBytes = 64 << 10
 
 // readPassword returns the first line of the file.
 func readPassword(opts Options) (string, error) {
@@ -209,7 +176,7 @@ func readPassword(opts Options) (string, error) {
 	case opts.PasswordFile == "":
 		return "", errors.New("user is set and password-file is not: set both, or neither")
 	}
-	data, err := os.ReadFile(opts.PasswordFile)
+	data, err := durable.ReadNamed(opts.PasswordFile, maxPasswordBytes)
 	if err != nil {
 		return "", fmt.Errorf("password-file: %w: name a file that this process may read", err)
 	}

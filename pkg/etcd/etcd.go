@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,7 +20,7 @@ import (
 type Cluster struct {
 	opts       Options
 	metricsURL string // of the local member; empty: on its client URL
-	tls        *tls.Config
+	identity   *identity
 	login      *login
 	http       *http.Client
 
@@ -70,6 +69,9 @@ func New(opts Options) (*Cluster, error) {
 	if opts.DialTimeout <= 0 || opts.RequestTimeout <= 0 || opts.CompactTimeout <= 0 || opts.DefragmentTimeout <= 0 {
 		return nil, errors.New("dial-timeout, request-timeout, compact-timeout and defragment-timeout have to be above 0: set them, or leave them out for their defaults")
 	}
+	if opts.KeepAliveTime < MinKeepAliveTime || opts.KeepAliveTimeout <= 0 || opts.KeepAliveTimeout > MaxKeepAliveTimeout {
+		return nil, fmt.Errorf("keepalive-time has to be %s or more, and keepalive-timeout above 0 and %s or less: set them so, or leave them out for their defaults", MinKeepAliveTime, MaxKeepAliveTimeout)
+	}
 	if _, err := parseURL(opts.Endpoint); err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}
@@ -77,7 +79,7 @@ func New(opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics-url: %w", err)
 	}
-	conf, err := newTLS(opts)
+	identity, err := newIdentity(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +93,9 @@ func New(opts Options) (*Cluster, error) {
 		asked:      map[string]*question{},
 		opts:       opts,
 		metricsURL: metrics,
-		tls:        conf,
+		identity:   identity,
 		login:      &login{user: opts.User, password: func() (string, error) { return readPassword(opts) }},
-		http:       newMetricsClient(conf),
+		http:       newMetricsClient(identity),
 		conns:      map[string]*conn{},
 		past:       map[cluster.MemberID]*remembered{},
 	}, nil

@@ -48,7 +48,12 @@ func startFake(t *testing.T, id uint64) *fakeMember {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeMember{url: "http://" + listener.Addr().String(), server: grpc.NewServer()}
+	return serveFake(t, id, "http", listener)
+}
+
+// serveFake runs a fake member on a listener.
+func serveFake(t *testing.T, id uint64, scheme string, listener net.Listener) *fakeMember {
+	f := &fakeMember{url: scheme + "://" + listener.Addr().String(), server: grpc.NewServer()}
 	f.status = pb.StatusResponse{
 		Header:  &pb.ResponseHeader{ClusterId: clusterID, MemberId: id, Revision: 7},
 		Version: "3.6.16", Leader: id, RaftTerm: 2, DbSize: 100, DbSizeInUse: 50, DbSizeQuota: 1000,

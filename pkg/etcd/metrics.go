@@ -3,7 +3,6 @@ package etcd
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -53,10 +52,10 @@ func metricsAddress(s string) (string, error) {
 
 // newMetricsClient makes a client that keeps no connection and follows nobody
 // elsewhere: metrics are read rarely, and only from the member asked.
-func newMetricsClient(conf *tls.Config) *http.Client {
+func newMetricsClient(i *identity) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			TLSClientConfig:    conf.Clone(),
+			DialTLSContext:     i.dialTLS,
 			DisableKeepAlives:  true,
 			DisableCompression: true,
 			ReadBufferSize:     bufferBytes,

@@ -37,7 +37,10 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"an endpoint without scheme": {func(o *etcd.Options) { o.Endpoint = "127.0.0.1:2379" }, "endpoint: "},
 		"an endpoint without port":   {func(o *etcd.Options) { o.Endpoint = "http://127.0.0.1" }, "has no port"},
-		"a socket":                   {func(o *etcd.Options) { o.Endpoint = "unix:///run/etcd" }, "want http://HOST:PORT"},
+		"a socket":                   {func(o *etcd.Options) { o.Endpoint = "unix:///run/etcd" }, "is a Unix socket, which etcd-watchdog does not support"},
+		"an IPv6 address, bare":      {func(o *etcd.Options) { o.Endpoint = "http://::1" }, "stands in brackets"},
+		"keepalive too often":        {func(o *etcd.Options) { o.KeepAliveTime = time.Second }, "keepalive-time has to be 10s or more"},
+		"keepalive too patient":      {func(o *etcd.Options) { o.KeepAliveTimeout = 9 * time.Second }, "8s or less"},
 		"a metrics address":          {func(o *etcd.Options) { o.MetricsURL = "here" }, "metrics-url: "},
 		"no authority file":          {func(o *etcd.Options) { o.CACert = missing }, "cacert: "},
 		"an empty authority file":    {func(o *etcd.Options) { o.CACert = write(t, "") }, "no certificate in"},
@@ -102,7 +105,7 @@ func TestTLSProblemsInWords(t *testing.T) {
 		plain bool
 		says  string
 	}{
-		"expired":                 {"127.0.0.1", yesterday, true, false, "has expired"},
+		"expired":                 {"127.0.0.1", yesterday, true, false, "expired on " + yesterday.UTC().Format("2006-01-02")},
 		"unknown authority":       {"127.0.0.1", tomorrow, false, false, "an authority that cacert does not hold"},
 		"another address":         {"127.0.0.2", tomorrow, true, false, "does not name that host"},
 		"a name, not the address": {"etcd.example", tomorrow, true, false, "does not name that host"},

@@ -52,6 +52,9 @@ func problem(err error, u string, patience time.Duration) string {
 	if none := (*silence)(nil); errors.As(err, &none) {
 		return none.Error()
 	}
+	if handshake := (*handshakeError)(nil); errors.As(err, &handshake) {
+		return handshake.trouble
+	}
 	switch plain := rpctypes.Error(err); {
 	case errors.Is(plain, rpctypes.ErrUserEmpty):
 		return fmt.Sprintf("%s asks for a user: set user and password-file", u)

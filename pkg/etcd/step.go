@@ -174,7 +174,7 @@ func (c *Cluster) defragment(ctx context.Context, s cluster.Step, ready []func()
 		_, err := l.maintenance().Defragment(ctx, &pb.DefragmentRequest{}, opts...)
 		return err
 	})
-	c.pings.note(l.url, err)
+	c.pings.note(l.url, c.opts.KeepAliveTime, err)
 	return err
 }
 
