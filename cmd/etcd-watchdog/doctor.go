@@ -39,6 +39,7 @@ not be asked, 78 the configuration has faults (all are findings).`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
 	}
 	d.target.add(cmd)
+	d.unresolved = exitUnknown
 	d.output.add(cmd)
 	d.stateDir.add(cmd)
 	cmd.Flags().Lookup("state-directory").Usage = "`directory` in which the daemon keeps its state (default $STATE_DIRECTORY, else that of --unit)"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -78,6 +79,9 @@ func (h *surroundings) keepState(dir string, recorder event.Recorder) (warning s
 	if err != nil {
 		recorder.Record(event.Event{Kind: event.PollFailed, Error: err.Error()})
 	}
+	if aside := setPauseAside(dir); aside != "" {
+		recorder.Record(event.Event{Kind: event.PollFailed, Error: aside})
+	}
 	h.learnt = state.ToMemory(record.Members)
 	h.learnt.ClusterID = uint64(record.ClusterID)
 	name, _ := os.Hostname()
@@ -93,6 +97,20 @@ func (h *surroundings) keepState(dir string, recorder event.Recorder) (warning s
 		})
 	}
 	return ""
+}
+
+// setPauseAside moves a pause that cannot be understood out of the way, and says so.
+func setPauseAside(dir string) string {
+	_, unread := state.ReadPause(dir)
+	kept, err := state.SetBadPauseAside(dir)
+	switch {
+	case err != nil:
+		return err.Error()
+	case kept == "":
+		return ""
+	default:
+		return fmt.Sprintf("%v; the file is kept as %s", unread, kept)
+	}
 }
 
 // diskIn returns what looks at the disk of the member on this host; nil where

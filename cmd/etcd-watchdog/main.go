@@ -131,6 +131,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		if !cmd.HasParent() {
 			return usageError(fmt.Errorf("there is no command %q", args[0]))
 		}
+		if flag := cmd.Flags().Lookup("user"); flag != nil && (flag.Changed || cmd.Flags().Changed("password")) {
+			return usageError(fmt.Errorf("%s: unexpected argument, which is not repeated here, as it may be a password", cmd.Name()))
+		}
 		return usageError(fmt.Errorf("%s: unexpected %q", cmd.Name(), args[0]))
 	}
 	return nil

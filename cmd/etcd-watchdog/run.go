@@ -76,7 +76,7 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	defer func() { _ = p.cluster.Close() }() // the process ends
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
-	warnings := slices.DeleteFunc([]string{warning, unseen(c.Disk.DataDir), forgets}, func(w string) bool { return w == "" })
+	warnings := slices.DeleteFunc([]string{warning, unseen(c.Disk.DataDir), forgets, ignoredByDaemon(os.Environ())}, func(w string) bool { return w == "" })
 	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: strings.Join(warnings, "; ")})
 
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)

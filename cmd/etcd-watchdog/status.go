@@ -81,6 +81,7 @@ type reading struct {
 // add declares the flags on a command.
 func (r *reading) add(cmd *cobra.Command) {
 	r.target.add(cmd)
+	r.unresolved = exitUnknown
 	r.stateDir.add(cmd)
 	r.output.add(cmd)
 }

@@ -224,7 +224,7 @@ func openSession(passive bool) (session *claim.Session, warning string, err erro
 	session, err = claim.OpenSession(dir, firstLine("/etc/machine-id"), firstLine("/proc/sys/kernel/random/boot_id"))
 	switch {
 	case err == nil:
-		return session, "", nil
+		return session, session.SetAside(), nil
 	case errors.Is(err, claim.ErrSessionInUse):
 		return nil, "", fmt.Errorf("another etcd-watchdog runs with the runtime directory %s; set RUNTIME_DIRECTORY to another one to watch a second etcd on this host", dir)
 	default:
