@@ -45,6 +45,9 @@ func (d *doctorCommand) gather(cmd *cobra.Command) (doctor.Facts, error) {
 	f.Configuration.Exists = err == nil
 	f.Configuration.Observe, f.Configuration.Windows = c.Limits.Observe, c.Limits.Windows
 	f.Configuration.DataDir, f.Configuration.User, f.Configuration.SkipVerify = c.Disk.DataDir, c.Etcd.User, c.Etcd.InsecureSkipVerify
+	if daemons, err := loadConfig(d.config, false); err == nil { // whatever the command line says
+		f.Exposed = exposures(d.config, daemons)
+	}
 	f.Configuration.Poll, f.Configuration.TTL = c.Limits.PollInterval, c.Claim.TTL
 	gatherHost(cmd.Context(), &f, c, d.unit, d.kept())
 	return f, nil

@@ -52,6 +52,9 @@ func (s source) checked(c config.Config) (config.Config, error) {
 	if err := c.CheckWatchdog(s.interval); err != nil {
 		return config.Config{}, configError(err)
 	}
+	if err := refuseExposed(s.path, c); err != nil {
+		return config.Config{}, configError(err)
+	}
 	return c, nil
 }
 

@@ -57,6 +57,7 @@ var checks = []struct {
 	make func(Facts) []Finding
 }{
 	{"configuration", checkConfiguration},
+	{"files", checkFiles},
 	{"endpoint", checkEndpoint},
 	{"members", checkMembers},
 	{"alarms", checkAlarms},

@@ -99,6 +99,12 @@ var cases = []struct {
 	{"faults before the rights", faulty, "rights", doctor.Unknown, "not asked"},
 	{"observe", func(f *doctor.Facts) { f.Configuration.Observe = true }, "configuration", doctor.Warning, "observe"},
 
+	{"files closed", func(*doctor.Facts) {}, "files", doctor.OK, "only their owners"},
+	{"a key that all can read", func(f *doctor.Facts) {
+		f.Exposed = []doctor.Exposure{{What: "etcd.key", Path: "/k", Mode: "0644", Verb: "read", Remedy: "chmod o-r /k"}}
+	}, "files", doctor.Critical, "every user of this host can read etcd.key, /k (mode 0644)"},
+	{"faults before the files", faulty, "files", doctor.Unknown, "faults"},
+
 	{"on this host", func(*doctor.Facts) {}, "endpoint", doctor.OK, "member a (1) answers at https://127.0.0.1:2379, on this host"},
 	{"elsewhere", func(f *doctor.Facts) { f.Endpoint.OnHost, f.Endpoint.LeadsTo = false, "10.0.0.9" }, "endpoint", doctor.Warning, "leads to 10.0.0.9"},
 	{"no name service", func(f *doctor.Facts) { f.Endpoint.OnHost, f.Endpoint.Problem = false, "no such host" }, "endpoint", doctor.Unknown, "no such host"},
@@ -321,6 +327,19 @@ func TestVerdict(t *testing.T) {
 	} {
 		if got := doctor.Verdict(c.facts, c.findings); got != c.want {
 			t.Errorf("%+v: %s, want %s", c, got, c.want)
+		}
+	}
+}
+
+// A copy that systemd made is not read again, whatever the daemon does.
+func TestRenewedCredentialsNeedARestart(t *testing.T) {
+	for path, want := range map[string]string{"/etc/c.pem": "read again at each connection", "/run/credentials/etcd-watchdog.service/c.pem": "restart the watchdog"} {
+		f := healthy()
+		f.Files = []doctor.File{{Key: "cert", Path: path, ExpiresAt: now.Add(day)}}
+		for _, finding := range doctor.Examine(f) {
+			if finding.Check == "tls" && strings.Contains(finding.Finding, path) && !strings.Contains(finding.Remedy, want) {
+				t.Errorf("%s: %q, want %q", path, finding.Remedy, want)
+			}
 		}
 	}
 }

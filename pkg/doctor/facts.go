@@ -16,6 +16,7 @@ type Facts struct {
 	View          cluster.View // of the cluster, with the disk of this host; its Problem: it could not be asked
 	Servers       []Server     // where members are asked, each URL once
 	Files         []File       // the certificates of our own
+	Exposed       []Exposure   // files that every user of this host can read or change
 	Rights        Rights
 	Etcd          Process // the member's process on this host
 	Unit          Unit
@@ -67,6 +68,15 @@ type File struct {
 	Path      string
 	Problem   string
 	ExpiresAt time.Time // of the certificate that lasts longest
+}
+
+// Exposure is a file that the daemon relies on and that is open to everybody.
+type Exposure struct {
+	What   string // the configuration, or the key that names the file
+	Path   string
+	Mode   string // in octal
+	Verb   string // what everybody can do to it
+	Remedy string // a command
 }
 
 // Rights is what etcd lets this program's user do.

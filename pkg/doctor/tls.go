@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,9 @@ const (
 	renewSoon = 30 * 24 * time.Hour
 	renewNow  = 7 * 24 * time.Hour
 )
+
+// credentials begins the paths of what systemd has copied for a service.
+const credentials = "/run/credentials/"
 
 func checkTLS(f Facts) []Finding {
 	if len(f.Configuration.Faults) > 0 {
@@ -64,11 +68,14 @@ func ofPlain(user string, s Server) Finding {
 
 func ofFile(at time.Time, file File) Finding {
 	name := fmt.Sprintf("etcd.%s, %s", file.Key, file.Path)
-	remedy := "renew it; it is read again at each connection"
+	remedy := "renew it; the file is read again at each connection"
 	ends := "etcd will refuse this watchdog's connections"
 	if file.Key == "cacert" {
-		remedy = "add the new authority to the file, and restart the watchdog"
+		remedy = "add the new authority to the file, which is read again at each connection"
 		ends = "nobody will be able to verify the members any more"
+	}
+	if strings.HasPrefix(file.Path, credentials) {
+		remedy = "renew the file that LoadCredential= names, and restart the watchdog: systemd copies it at the start alone"
 	}
 	switch {
 	case file.Problem != "":
