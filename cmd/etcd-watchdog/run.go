@@ -14,6 +14,7 @@ import (
 	_ "time/tzdata" // windows name time zones; not every host has the files
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
@@ -51,6 +52,7 @@ Exit status: 0 stopped on request, 1 failed while running, 78 configuration.`,
 
 // daemon runs until a signal, and then until what is in flight has ended.
 func daemon(cmd *cobra.Command, from source, dry bool) error {
+	keepMemory()
 	reloads := make(chan os.Signal, 1) // several that come while one is served are one
 	signal.Notify(reloads, syscall.SIGHUP)
 	defer signal.Stop(reloads)
@@ -83,6 +85,11 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	defer stop()
 	return p.supervise(ctx, from, reloads)
 }
+
+// keepMemory keeps the memory of this process, which holds the password, from
+// cores and from other processes of the same user. A kernel that can't is no
+// reason not to run.
+func keepMemory() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
 // supervise runs the loop beside what keeps it honest. It returns when the loop
 // has ended, or when the loop hangs.
