@@ -134,10 +134,13 @@ func (p *program) supervise(ctx context.Context, from source, reloads <-chan os.
 // yield asks for that, after the tick at hand.
 func (p *program) watch(ctx context.Context) (ended <-chan struct{}, yield func()) {
 	asked, end := make(chan struct{}), make(chan struct{})
-	dog := p.dog
+	dog, cluster, recorder := p.dog, p.cluster, p.recorder
 	dog.Yield = asked
 	go func() {
 		defer close(end)
+		beside, over := context.WithCancel(ctx)
+		defer over()
+		go p.expiry.Run(beside, expiries(cluster), recorder)
 		dog.Run(ctx)
 	}()
 	return end, func() { close(asked) }

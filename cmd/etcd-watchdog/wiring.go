@@ -106,6 +106,7 @@ type program struct {
 	line     *statusLine
 	progress *systemd.Progress
 	book     *claim.Book
+	expiry   watchdog.Expiry
 	host     surroundings
 	dry      bool
 	passive  bool // nothing is written into etcd
@@ -207,6 +208,17 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 		dog.Worker = &maintenance.Rehearsal{Recorder: recorder}
 	}
 	return generation{config: c, cluster: conn, recorder: recorder, dog: dog}, nil
+}
+
+// expiries returns what looks at the ends of the certificates.
+func expiries(conn *etcd.Cluster) func(context.Context, time.Time) []watchdog.Certificate {
+	return func(ctx context.Context, now time.Time) []watchdog.Certificate {
+		var all []watchdog.Certificate
+		for _, e := range conn.Expiries(ctx, now) {
+			all = append(all, watchdog.Certificate(e))
+		}
+		return all
+	}
 }
 
 // openSession opens the runtime directory's session; who writes nothing into

@@ -52,6 +52,9 @@ func (h *handshakes) ClientHandshake(ctx context.Context, authority string, raw 
 		h.note(trouble(c, err))
 		return nil, nil, err
 	}
+	if info, is := auth.(credentials.TLSInfo); is {
+		h.identity.note(h.url, info.State)
+	}
 	c.Conn = secured
 	return c, auth, nil
 }

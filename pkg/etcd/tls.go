@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
@@ -22,8 +23,9 @@ type identity struct {
 	opts Options
 
 	mu     sync.Mutex
-	roots  *x509.CertPool // of the last cacert that could be read; nil: the system's
-	broken error          // why cacert could not be read the last time
+	roots  *x509.CertPool       // of the last cacert that could be read; nil: the system's
+	seen   map[string]time.Time // by URL: when what the server showed last ends
+	broken error                // why cacert could not be read the last time
 }
 
 // newIdentity fails if a file cannot be used now.

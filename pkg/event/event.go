@@ -76,6 +76,7 @@ const (
 	WaitingForCompaction
 	ForeignTickets // keys in the form of tickets that are none
 	DefragmentationUnknown
+	CertificateExpiring // a certificate that connections rest on ends soon
 	ConditionEnded
 
 	// The claim.
@@ -153,6 +154,7 @@ type Event struct {
 	Error       string        // why something failed, with the next step
 	Count       int           // how many times it was done
 	WonBytes    int64         // what was freed
+	Left        time.Duration // CertificateExpiring: until the end; negative: since then
 	Dropped     int           // EventsDropped, EventsLeftOut: how many
 
 	Grade int // of a condition that comes on slowly: how bad it is; no fact, more is worse

@@ -80,6 +80,8 @@ var (
 		func(e Event) time.Duration { return e.Took })
 	expected = seconds("WATCHDOG_EXPECTED_SECONDS", "how long the work was predicted to take",
 		func(e Event) time.Duration { return e.Expected })
+	left = seconds("WATCHDOG_LEFT_SECONDS", "how long the first of the certificates is good yet; negative: how long ago it expired",
+		func(e Event) time.Duration { return e.Left })
 	condition = text("WATCHDOG_CONDITION", "the name of the condition that ended",
 		func(e Event) string { return e.Condition })
 	step = text("WATCHDOG_STEP", "the step, in words",

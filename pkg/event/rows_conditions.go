@@ -234,6 +234,23 @@ var conditionRows = []Row{{
 	Remedy:  "Nothing is to be done if it ends by itself. If the member stays away, look at etcd's log on that host; a member that was removed from the member list is not waited for.",
 	hint:    "if it lasts, see the log of etcd on its host",
 }, {
+	Graded: true,
+	Kind:   CertificateExpiring, Name: "certificate_expiring", Level: Warning, ID: "cafaa14e827f424e833da207944fa9d5",
+	Facts: facts(member, left, detail, lasted),
+	sentence: func(e Event) string {
+		subject := "A certificate of this watchdog"
+		if e.Member != 0 {
+			subject = "The certificate" + ofWhom(e)
+		}
+		if e.Left <= 0 {
+			return subject + " has expired"
+		}
+		return subject + " expires in " + length(e.Left)
+	},
+	Meaning: "A certificate that connections rest on, or an authority behind it, ends within 30 days. It is reported again 7 days before the end and when it has expired. After that, new connections fail: of a member's certificate to that member, of the watchdog's own certificate or authority to all members.",
+	Remedy:  "Renew what the detail names. etcd and etcd-watchdog read renewed files by themselves, for each new connection. A copy that LoadCredential= made needs a restart of the watchdog.",
+	hint:    "renew it",
+}, {
 	Kind: ConditionEnded, Name: "condition_ended", Level: Info, ID: "027c2568192d44cdb283126a80c066a8",
 	Facts: facts(condition, member, lasted),
 	sentence: func(e Event) string {

@@ -23,7 +23,7 @@ func full(k Kind) Event {
 		To: 0xfd422379fda50e48, Alarm: "NOSPACE", Holder: "host2 (pid 812)", Tickets: 16,
 		Took: 4100 * time.Millisecond, Expected: 3 * time.Second,
 		Condition: "near_quota", Step: "defragment member 8e9e05c52164694d", Version: "0.1.0",
-		Endpoint: "http://127.0.0.1:2379", Error: "the error and the next step", Count: 12, WonBytes: 3 << 30, Dropped: 3,
+		Endpoint: "http://127.0.0.1:2379", Error: "the error and the next step", Count: 12, WonBytes: 3 << 30, Left: 6 * 24 * time.Hour, Dropped: 3,
 	}
 }
 
