@@ -9,6 +9,7 @@ SERVERS     := $(LINES:%=build/servers/etcd-%)
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+LICENSES    := github.com/google/go-licenses@v1.6.0
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PACKAGES    ?= build/packages
@@ -111,6 +112,14 @@ verify-size: ## no file is above 400 lines, no function above 60; tests are free
 	    /^}/       { if (begin && FNR - begin > 59) { print FILENAME ":" begin ": a function above 60 lines"; bad = 1 }; begin = 0 } \
 	    END        { exit bad }' {} +
 
+.PHONY: verify-licenses
+verify-licenses: ## the packages carry the license of every module, and each is allowed
+	@GO=$(GO) sh deploy/licenses.sh $(LICENSES) 2>/dev/null | diff -u deploy/third-party-licenses - >&2 || { echo "not those of the modules, run make fix-licenses"; exit 1; }
+
+.PHONY: fix-licenses
+fix-licenses: ## write the licenses of all modules
+	@mkdir -p build && GO=$(GO) sh deploy/licenses.sh $(LICENSES) >build/third-party-licenses && mv build/third-party-licenses deploy/third-party-licenses
+
 # A unit names the program and the documents by their place.
 install-unit = sed 's|/usr/bin/etcd-watchdog|$(PREFIX)/bin/etcd-watchdog|; s|/usr/share/|$(PREFIX)/share/|' deploy/systemd/$(1) > $(DESTDIR)$(PREFIX)/lib/systemd/system/$(1)
 
@@ -129,6 +138,7 @@ install: ## install what make build has built, with units, catalog, manual pages
 	install -D -m 0644 build/completions/etcd-watchdog.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etcd-watchdog
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md
 	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/copyright
+	install -D -m 0644 deploy/third-party-licenses $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/third-party-licenses
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf
 	test -e $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml || install -D -m 0644 configs/etcd-watchdog.yaml $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml
 
