@@ -22,6 +22,9 @@ func TestConditions(t *testing.T) {
 		return Event{Kind: NearQuota, Member: cluster.MemberID(m), MemberName: fmt.Sprintf("n%d", m), SizeBytes: bytes, Took: time.Minute}
 	}
 	worse := func(e Event, grade int) Event { e.Grade = grade; return e }
+	silent := func(cause string) Event {
+		return Event{Kind: MemberUnreachable, Member: 1, MemberName: "n1", Detail: cause}
+	}
 	lost := Event{Kind: NotQuorate, Detail: "two of three"}
 	for name, looks := range map[string][]look{
 		"begins at once, ends once": {
@@ -65,6 +68,20 @@ func TestConditions(t *testing.T) {
 		"ends come first, in order": {
 			{0, []Event{lost, near(2, 1), near(1, 1)}, "not_quorate//0s near_quota/n2/0s near_quota/n1/0s"},
 			{time.Second, []Event{{Kind: CorruptArmed}}, "condition_ended:not_quorate//1s condition_ended:near_quota/n1/1s condition_ended:near_quota/n2/1s corrupt_armed//0s"},
+		},
+		"another cause that lasts is told, once": {
+			{0, []Event{silent("refused, 1 s")}, "member_unreachable/n1/0s"},
+			{1 * time.Second, []Event{silent("refused, 2 s")}, ""},
+			{2 * time.Second, []Event{silent("expired")}, ""},
+			{3 * time.Second, []Event{silent("refused, 4 s")}, ""},
+			{4 * time.Second, []Event{silent("expired")}, ""},
+			{5 * time.Second, []Event{silent("expired")}, ""},
+			{6 * time.Second, []Event{silent("expired")}, "member_unreachable/n1/6s"},
+			{7 * time.Second, []Event{silent("expired")}, ""},
+			{8 * time.Second, []Event{silent("refused, 9 s")}, ""},
+			{9 * time.Second, []Event{silent("refused, 10 s")}, ""},
+			{10 * time.Second, []Event{silent("refused, 11 s")}, ""},
+			{time.Hour, []Event{silent("refused, 60 min")}, "member_unreachable/n1/1h0m0s"},
 		},
 		"twice the same is once": {
 			{0, []Event{lost, lost}, "not_quorate//0s"},

@@ -42,7 +42,8 @@ var conditionRows = []Row{{
 	Remedy:   "Find out which member differs (`etcdctl endpoint hashkv --cluster`), take a snapshot of a good one, remove the bad member with its data directory and add it anew, then disarm the alarm by hand. etcd's guide on data corruption has the details.",
 	hint:     "find and replace the member that differs, then disarm by hand",
 }, {
-	Kind: IdentityMismatch, Name: "identity_mismatch", Level: Err, ID: "5ce49dbd6ec34df3a1fb72682fc0821c",
+	Caused: true,
+	Kind:   IdentityMismatch, Name: "identity_mismatch", Level: Err, ID: "5ce49dbd6ec34df3a1fb72682fc0821c",
 	Facts: ofMember,
 	sentence: func(e Event) string {
 		return "Under the client URLs of " + who(e) + " somebody else answers, so this member is not touched"
@@ -60,7 +61,8 @@ var conditionRows = []Row{{
 	Remedy:  "Start the members that are down, or mend the network between them. If more than half are lost for good, restore from a snapshot as etcd's guide on disaster recovery says.",
 	hint:    "bring the missing members back",
 }, {
-	Kind: MemberUnreachable, Name: "member_unreachable", Level: Warning, ID: "371ede9bfc804344a10f9225e3d6dfc7",
+	Caused: true,
+	Kind:   MemberUnreachable, Name: "member_unreachable", Level: Warning, ID: "371ede9bfc804344a10f9225e3d6dfc7",
 	Facts: ofMember,
 	sentence: func(e Event) string {
 		if e.Member == 0 {

@@ -20,6 +20,9 @@ type Row struct {
 	// Graded: while such a condition lasts it is told again when its Grade rises
 	// above all that were told, and not by the clock.
 	Graded bool
+	// Caused: the detail of such a condition says why it stands. Another cause that
+	// lasts is told, once each.
+	Caused bool
 
 	// Meaning and Remedy are for a person who reads the entry and wants to
 	// know more: what it says about the cluster, and what is to be done, if
