@@ -13,7 +13,9 @@ import (
 //
 // Times are compared on the monotonic clock, if Extend gets times that carry
 // it (time.Now().Add does). It stands still while the machine is suspended, as
-// systemd's own timer does.
+// systemd's own timer does. It runs on while this process alone is stopped, or a
+// virtual machine is paused: then Run itself comes too late, and the loop gets a
+// grace from then on, for it could do nothing either.
 type Progress struct {
 	grace   time.Duration
 	alive   func()
@@ -64,10 +66,14 @@ func (p *Progress) Run(ctx context.Context, watchdogInterval time.Duration) {
 	}
 	limit := time.NewTimer(p.left())
 	defer limit.Stop()
+	beat := time.NewTicker(p.beat())
+	defer beat.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-beat.C:
 		case <-pings:
 			p.ping()
 		case <-p.changed:
@@ -77,9 +83,32 @@ func (p *Progress) Run(ctx context.Context, watchdogInterval time.Duration) {
 				limit.Reset(left)
 				continue
 			}
-			close(p.overdue)
-			return
+			if !p.stoodStill(last) {
+				close(p.overdue)
+				return
+			}
 		}
+		if p.stoodStill(last) {
+			p.excuse()
+			limit.Reset(p.left())
+		}
+		last = time.Now()
+	}
+}
+
+// beat is how often Run shows to itself that this process runs.
+func (p *Progress) beat() time.Duration { return max(p.grace/6, time.Second) }
+
+// stoodStill reports that Run, which last ran then, comes later than a busy machine
+// explains.
+func (p *Progress) stoodStill(last time.Time) bool { return time.Since(last) > 3*p.beat() }
+
+// excuse lets the loop be in time until now.
+func (p *Progress) excuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.until.Before(now) {
+		p.until = now
 	}
 }
 

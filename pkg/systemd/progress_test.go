@@ -101,3 +101,51 @@ func TestProgress(t *testing.T) {
 		})
 	}
 }
+
+// A process that was stopped for longer than loop and grace have goes on: nothing of
+// it could run. One whose loop hangs after that is overdue all the same.
+func TestAProcessThatWasStoppedGoesOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		after   bool // the loop goes on after that
+		overdue time.Duration
+	}{
+		"the loop goes on": {true, 0},
+		"the loop hangs":   {false, 20*time.Second + 150*time.Second + 30*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				stopped := false
+				p := NewProgress(30*time.Second, func() {
+					if !stopped { // all goroutines stand still, this one for the test
+						stopped = true
+						time.Sleep(150 * time.Second)
+					}
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				p.Extend(start.Add(25 * time.Second))
+				go p.Run(ctx, time.Minute)
+				go func() {
+					time.Sleep(180 * time.Second)
+					for c.after && ctx.Err() == nil {
+						p.Extend(time.Now().Add(15 * time.Second))
+						time.Sleep(10 * time.Second)
+					}
+				}()
+				select {
+				case <-p.Overdue():
+					if got := time.Since(start); c.after || got != c.overdue {
+						t.Errorf("overdue after %s, want %s", got, c.overdue)
+					}
+				case <-ctx.Done():
+					if !c.after {
+						t.Error("a loop that hangs is never overdue")
+					}
+				}
+				cancel()
+				synctest.Wait()
+			})
+		})
+	}
+}
