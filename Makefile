@@ -11,7 +11,7 @@ COMMIT      := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LICENSES    := github.com/google/go-licenses@v1.6.0
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
-LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PACKAGES    ?= build/packages
 
 # The version of a package: that of the tag, v0.1.0 or v0.1.0-3-gabcdef, as 0.1.0 or
@@ -35,6 +35,8 @@ build: ## build the program: build/etcd-watchdog, one static binary, and its com
 package: build ## build a .deb and a .rpm of it, for the machine's processor or that of GOARCH
 	@rm -rf build/man $(PACKAGES) && mkdir -p build/man $(PACKAGES)
 	@for page in docs/man/*.8; do gzip -9n < $$page > build/man/$${page##*/}.gz; done
+	@printf -- '- semver: %s\n  date: %s\n  packager: The etcd-watchdog authors <etcd-watchdog@users.noreply.github.com>\n  deb: {urgency: medium, distributions: [unstable]}\n  changes:\n    - note: "What is new: CHANGELOG.md of the project."\n' \
+	    '$(PACKAGE_VERSION)-1' "$$(git log -1 --format=%cI)" >build/changelog.yaml
 	@for kind in deb rpm; do \
 	    ARCH=$$($(GO) env GOARCH) PACKAGE_VERSION=$(PACKAGE_VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) GOOS= GOARCH= \
 	    $(GO) run $(NFPM) package --config deploy/nfpm.yaml --packager $$kind --target $(PACKAGES)/ || exit 1; done
@@ -137,7 +139,7 @@ install: ## install what make build has built, with units, catalog, manual pages
 	install -D -m 0644 build/completions/etcd-watchdog.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etcd-watchdog.fish
 	install -D -m 0644 build/completions/etcd-watchdog.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etcd-watchdog
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md
-	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/copyright
+	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/licenses/etcd-watchdog/LICENSE
 	install -D -m 0644 deploy/third-party-licenses $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/third-party-licenses
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf
 	test -e $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml || install -D -m 0644 configs/etcd-watchdog.yaml $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml

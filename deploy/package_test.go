@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"debug/elf"
 	"fmt"
 	"io"
 	"io/fs"
@@ -91,12 +92,25 @@ func fromMake(t *testing.T) map[string]string {
 	return tree(t, root)
 }
 
+// debian is what a .deb has besides, or in another place.
+var debian = []string{"/usr/share/doc/etcd-watchdog/changelog.Debian", "/usr/share/doc/etcd-watchdog/copyright", "/usr/share/lintian/overrides/etcd-watchdog"}
+
+// license is where others look for it.
+const license = "/usr/share/licenses/etcd-watchdog/LICENSE"
+
 // A package holds what `make install` puts in place, and nothing else.
 func TestPackageHoldsWhatIsInstalled(t *testing.T) {
 	t.Run("deb", func(t *testing.T) {
 		deb, root := built(t, "deb"), t.TempDir()
 		run(t, "", "dpkg-deb", "--extract", deb, root)
 		got, want := tree(t, root), fromMake(t)
+		delete(want, license)
+		for _, name := range debian {
+			if got[name] == "" {
+				t.Errorf("the package has no %s", name)
+			}
+			delete(got, name)
+		}
 		for name := range want {
 			if got[name] != want[name] {
 				t.Errorf("%s: the package has %q, make install %q", name, got[name], want[name])
@@ -129,6 +143,37 @@ func TestPackageHoldsWhatIsInstalled(t *testing.T) {
 			t.Errorf("an upgrade keeps what was changed in %q, want the configuration alone", kept)
 		}
 	})
+}
+
+// What the distributions' own tools say, but for what is argued in
+// deploy/deb/lintian-overrides and deploy/rpm/rpmlint.toml.
+func TestPackageIsLinted(t *testing.T) {
+	t.Run("lintian", func(t *testing.T) {
+		run(t, "", "lintian", "--allow-root", "--fail-on", "error,warning", built(t, "deb"))
+	})
+	t.Run("rpmlint", func(t *testing.T) {
+		if out := run(t, "", "rpmlint", "--config", "rpm/rpmlint.toml", built(t, "rpm")); !strings.Contains(out, " 0 errors, 0 warnings") {
+			t.Errorf("rpmlint says:\n%s", out)
+		}
+	})
+}
+
+// The program of a package is static: under NoExecPaths=/ of the unit no library and
+// no loader can be mapped, so that a program that needs them ends with 203/EXEC for
+// ever.
+func TestPackageHasAStaticProgram(t *testing.T) {
+	root := t.TempDir()
+	run(t, "", "dpkg-deb", "--extract", built(t, "deb"), root)
+	program, err := elf.Open(filepath.Join(root, "usr/bin/etcd-watchdog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	for _, p := range program.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("the program is linked dynamically (%s): build it with CGO_ENABLED=0, as make build does", p.Type)
+		}
+	}
 }
 
 func TestPackageScriptsAreShell(t *testing.T) {

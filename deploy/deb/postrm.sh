@@ -11,7 +11,7 @@ remove)
 purge)
 	rm -rf /var/lib/etcd-watchdog /var/lib/etcd-watchdog@* /run/etcd-watchdog /run/etcd-watchdog@*
 	rm -f /etc/systemd/system/*.wants/etcd-watchdog@*.service
-	if [ -x /usr/bin/deb-systemd-helper ]; then
+	if command -v deb-systemd-helper >/dev/null; then
 		deb-systemd-helper purge etcd-watchdog.service >/dev/null || true
 	fi
 	rm -f /etc/etcd-watchdog/*.yaml # the instances' as well as the package's own
