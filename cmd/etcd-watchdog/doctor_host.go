@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/disk"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/doctor"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 )
@@ -51,7 +52,10 @@ func (d *doctorCommand) kept() string {
 }
 
 func readKept(directory string) doctor.State {
-	kept := doctor.State{Directory: directory}
+	kept := doctor.State{Directory: directory, FreeBytes: -1}
+	if free, err := disk.FreeBytes(directory); err == nil {
+		kept.FreeBytes = free
+	}
 	record, err := state.Read(kept.Directory)
 	if err != nil {
 		kept.Problem = err.Error()

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Debian: enabled and started as it is installed, unless the administrator or
-# policy-rc.d says otherwise; restarted as it is upgraded. The tickets of the claim
-# outlive a restart.
+# Debian: enabled as it is installed, and started if etcd answers with the
+# configuration as it is, unless the administrator or policy-rc.d says otherwise;
+# restarted as it is upgraded. The tickets of the claim outlive a restart.
 set -e
 
 case $1 in
@@ -26,6 +26,15 @@ if [ -d /run/systemd/system ]; then
 		instances=$(systemctl list-units --plain --no-legend --state=active,activating 'etcd-watchdog@*.service' | cut -d ' ' -f 1)
 		deb-systemd-invoke restart etcd-watchdog.service $instances >/dev/null || true
 	else
-		deb-systemd-invoke start etcd-watchdog.service >/dev/null || true
+		# Not without TLS to an etcd that speaks TLS, before somebody has configured it.
+		# status ends with 0 to 2 where it can judge the cluster.
+		judged=0
+		etcd-watchdog status --command-timeout 3s >/dev/null 2>&1 || judged=$?
+		if [ "$judged" -le 2 ]; then
+			deb-systemd-invoke start etcd-watchdog.service >/dev/null || true
+		else
+			echo 'etcd-watchdog is enabled and not started: etcd does not answer as /etc/etcd-watchdog/etcd-watchdog.yaml says.'
+			echo 'Correct that file (etcd-watchdog doctor shows what is wrong), then: systemctl start etcd-watchdog'
+		fi
 	fi
 fi

@@ -89,6 +89,12 @@ func Free(dataDir string) (Space, error) {
 	return space, nil
 }
 
+// FreeBytes returns what a file in that directory can have, without being root.
+func FreeBytes(dir string) (int64, error) {
+	space, err := measure(dir)
+	return space.FreeBytes, err
+}
+
 // visible refuses what is no directory, or is none of etcd's: what a sandbox
 // puts in the place of a directory that it hides has no permission bits at all,
 // and a file system of its own, whose figures would mislead.

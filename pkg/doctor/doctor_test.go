@@ -37,7 +37,7 @@ func healthy() doctor.Facts {
 			MainProcess: 8, Watchdog: time.Minute, TimeoutStop: 90 * time.Second,
 		},
 		Lock:    doctor.Lock{Path: "lease.lock", Holder: 8},
-		State:   doctor.State{Directory: "/s", PolledAt: now.Add(-time.Minute), LocalMember: 1, ClusterID: 9},
+		State:   doctor.State{Directory: "/s", FreeBytes: gib, PolledAt: now.Add(-time.Minute), LocalMember: 1, ClusterID: 9},
 		Tickets: doctor.Tickets{Prefix: "/etcd-watchdog"},
 	}
 	for id, name := range []string{"", "a", "b", "c"} {
@@ -215,6 +215,8 @@ var cases = []struct {
 
 	{"polls", func(*doctor.Facts) {}, "state", doctor.OK, "60 seconds ago"},
 	{"polls no more", func(f *doctor.Facts) { f.State.PolledAt = now.Add(-time.Hour) }, "state", doctor.Critical, "60 minutes ago"},
+	{"no room for the state", func(f *doctor.Facts) { f.State.FreeBytes = mib }, "state", doctor.Critical, "1 MiB free for /s"},
+	{"room for the state not known", func(f *doctor.Facts) { f.State.FreeBytes = -1 }, "state", doctor.OK, "ago"},
 	{"polls slowly", func(f *doctor.Facts) {
 		f.State.PolledAt, f.Configuration.Poll = now.Add(-time.Hour), 30*time.Minute
 	}, "state", doctor.OK, "60 minutes ago"},

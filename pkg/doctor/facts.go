@@ -122,6 +122,7 @@ type Lock struct {
 type State struct {
 	Directory   string
 	Problem     string
+	FreeBytes   int64     // of its disk; negative: not known
 	PolledAt    time.Time // zero: nothing was ever recorded
 	LocalMember cluster.MemberID
 	ClusterID   uint64

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
 
 // hidden is the finding of a check that needs the settings of the etcd on this
@@ -154,6 +156,9 @@ func serviceOf(u Unit) string { return strings.TrimSuffix(u.Name, ".service") }
 // Of a calm cluster the daemon writes its state once a minute.
 const stateEvery = time.Minute
 
+// leastStateBytes is what the state takes at most, written beside the old one.
+const leastStateBytes = 2 << 20
+
 func checkState(f Facts) []Finding {
 	s := f.State
 	age := f.At.Sub(s.PolledAt)
@@ -162,6 +167,8 @@ func checkState(f Facts) []Finding {
 	switch {
 	case s.Problem != "":
 		return []Finding{warning(s.Problem, "what was learnt is lost with a restart, and status can't tell what the daemon does", "see StateDirectory= of the unit; the directory has to be the daemon's, and readable for all")}
+	case s.FreeBytes >= 0 && s.FreeBytes < leastStateBytes:
+		return []Finding{critical(fmt.Sprintf("%s free for %s", cluster.FormatBytes(s.FreeBytes), s.Directory), "the daemon can't keep what it learns, and no pause can be written", "free some space on that disk")}
 	case s.PolledAt.IsZero():
 		return []Finding{warning("nothing is kept in "+s.Directory, "no daemon has run here, or it can't write there", "systemctl enable --now "+serviceOf(f.Unit)+"; its first entry says if nothing can be kept")}
 	case age > patience:

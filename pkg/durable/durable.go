@@ -11,6 +11,7 @@
 //	           read up to one byte above the limit, close
 //	Replace    openat(name.tmp-RANDOM, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC),
 //	           flock, fchmod, write, fsync, renameat, fsync of the directory, close
+//	Probe      as Replace does, with unlinkat in place of renameat
 //	SetAside   renameat2(name, name.bad-RANDOM, RENAME_NOREPLACE), fsync of the directory
 //	Remove     unlinkat, fsync of the directory
 //	Lock       openat(name, O_RDWR|O_CREAT|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC), fstat, flock

@@ -27,13 +27,20 @@ func (d *Dir) create(name string, mode fs.FileMode) (*os.File, string, error) {
 	return f, made, nil
 }
 
-// Probe finds out whether a file can be written.
+// probeBytes is what Probe writes: on a full disk an empty file can still be made.
+const probeBytes = 64 << 10
+
+// Probe finds out whether a file can be written, and that there is room for one.
 func (d *Dir) Probe(name string) error {
 	f, made, err := d.create(name, 0o600)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.unlink(made), f.Close())
+	_, err = f.Write(make([]byte, probeBytes))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, d.unlink(made), f.Close())
 }
 
 // Replace writes a file from scratch: its name leads to the old text until all of

@@ -1,9 +1,11 @@
 package state_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,5 +93,21 @@ func TestSaveFindsADirectoryThatWasMadeAgain(t *testing.T) {
 	save(t, s, record())
 	if names(t, dir) != "state.json" {
 		t.Errorf("the directory holds %s", names(t, dir))
+	}
+}
+
+// A disk that is full at the start is found out then, and not at the first change
+// that is to be kept.
+func TestOpenFindsOutThatTheDiskIsFull(t *testing.T) {
+	dir := mount(t, 0, "size=32k")
+	s, err := state.Open(dir)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "nothing can be kept over a restart") {
+		t.Errorf("got %v, want ENOSPC", err)
+	}
+	if err := s.Save(record()); err != nil {
+		t.Errorf("a store that keeps nothing: %v", err)
+	}
+	if got := names(t, dir); got != "" {
+		t.Errorf("left behind: %s", got)
 	}
 }

@@ -365,7 +365,7 @@ func mount(t *testing.T, flags uintptr, options string) string {
 }
 
 func TestAFullDiskLeavesTheRecordBefore(t *testing.T) {
-	dir := mount(t, 0, "size=64k")
+	dir := mount(t, 0, "size=96k")
 	s := open(t, dir)
 	save(t, s, record())
 	large := record()
