@@ -77,7 +77,7 @@ func TestUnitsSayWhatTheProgramReliesOn(t *testing.T) {
 			"Type=notify", "NotifyAccess=main", "ExecReload=+/bin/kill -HUP $MAINPID",
 			"Restart=always", "RestartPreventExitStatus=64 78", "StartLimitIntervalSec=0", "WatchdogSec=60s", "User=etcd-watchdog",
 			"StateDirectory=%N", "StateDirectoryMode=0755", "RuntimeDirectory=%N", "RuntimeDirectoryPreserve=restart",
-			"SystemCallErrorNumber=EPERM",
+			"SystemCallErrorNumber=EPERM", "LimitCORE=0", "PrivateIPC=yes", "SocketBindDeny=any", "SocketBindAllow=tcp:9979",
 		} {
 			if !slices.Contains(lines, want) {
 				t.Errorf("%s has no line %s", unit, want)
@@ -88,6 +88,8 @@ func TestUnitsSayWhatTheProgramReliesOn(t *testing.T) {
 			switch {
 			case key == "DynamicUser", key == "ConfigurationDirectory", key == "LoadCredential", key == "LogNamespace", key == "RestartMode":
 				t.Errorf("%s: %s= is not for all hosts that this unit is for", unit, key)
+			case key == "Environment", key == "SetCredential", key == "PassEnvironment":
+				t.Errorf("%s: everybody can read %s= of a unit, which is where passwords end up", unit, key)
 			case key == "ProcSubset" && value != "all":
 				t.Errorf("%s: %s hides the boot id, so that no lease is resumed", unit, line)
 			case (key == "Requires" || key == "BindsTo" || key == "PartOf" || key == "Requisite") && strings.Contains(value, "etcd"):
