@@ -12,7 +12,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LICENSES    := github.com/google/go-licenses@v1.6.0
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+SBOM        := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 PACKAGES    ?= build/packages
+ARCHS       ?= amd64 arm64
 
 # The version of a package: that of the tag, v0.1.0 or v0.1.0-3-gabcdef, as 0.1.0 or
 # 0.1.0+3.gabcdef; without a tag one below all of them, which grows with the commits.
@@ -44,6 +47,24 @@ package: build ## build a .deb and a .rpm of it, for the machine's processor or 
 .PHONY: verify-package
 verify-package: package ## the packages hold what they should; as root on Debian, they are also installed and purged in a throw-away root
 	ETCD_WATCHDOG_PACKAGES=$(abspath $(PACKAGES)) $(GO) test -count=1 -run Package -v ./deploy
+
+.PHONY: release
+release: ## build what is published into build/release: programs, packages, SBOMs and checksums, for ARCHS="amd64 arm64"
+	@rm -rf build/release && mkdir -p build/release
+	@for arch in $(ARCHS); do \
+	    name=build/release/etcd-watchdog-$(VERSION)-linux-$$arch; \
+	    GOARCH=$$arch $(MAKE) --no-print-directory package PACKAGES=build/release/$$arch && \
+	    mv build/release/$$arch/* build/release/ && rmdir build/release/$$arch && cp build/etcd-watchdog $$name && \
+	    GOARCH= $(GO) run $(SBOM) bin -json -std -noserial -notimestamp -version $(VERSION) -output $$name.cdx.json $$name || exit 1; done
+	cd build/release && sha256sum -- * >SHA256SUMS
+
+.PHONY: verify-vulnerabilities
+verify-vulnerabilities: ## govulncheck finds nothing that the program calls; skipped where its database can't be reached
+	@out=$$($(GO) run $(GOVULNCHECK) ./cmd/etcd-watchdog 2>&1) && echo "$$out" && exit 0; \
+	case $$out in \
+	*'fetching vulnerabilities'*) echo 'SKIPPED: the database of vulnerabilities, vuln.go.dev, cannot be reached from here' ;; \
+	*) echo "$$out"; exit 1 ;; \
+	esac
 
 .PHONY: demo
 demo: build servers ## fill a real cluster until it refuses writes, and watch it being healed
