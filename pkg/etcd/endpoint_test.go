@@ -45,9 +45,6 @@ func TestEndpointsOfIPv6(t *testing.T) {
 // FuzzEndpoint holds that what is accepted is a plain URL, and what is refused
 // repeats nothing behind a user.
 func FuzzEndpoint(f *testing.F) {
-	for _, u := range []string{"http://127.0.0.1:2379", "https://[::1]:2379", "http://u:p@h:1", "unix:///x", "http://::1", "", "http://h:1/\n", "HTTP://h:99999"} {
-		f.Add(u)
-	}
 	f.Fuzz(func(t *testing.T, u string) {
 		err := etcd.CheckEndpoint(u)
 		if at := strings.LastIndexByte(u, '@'); at > 0 && (err == nil || len(u[:at]) > 8 && strings.Contains(err.Error(), u[:at])) {

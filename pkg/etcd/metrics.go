@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,6 +35,9 @@ const maxMetricsBytes = 8 << 20
 
 // maxSampleBytes is far above the length of any sample that is read.
 const maxSampleBytes = 4 << 10
+
+// maxSample is above every size, count and time, and fits into an int64.
+const maxSample = 1 << 62
 
 // metricsAddress completes the URL of a server's metrics; empty stays empty.
 func metricsAddress(s string) (string, error) {
@@ -135,9 +139,14 @@ func parseSamples(r io.Reader, names []string) (map[string]float64, error) {
 			continue
 		}
 		value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		if samples[name], err = strconv.ParseFloat(value, 64); err != nil {
+		number, err := strconv.ParseFloat(value, 64)
+		if err == nil && (math.IsNaN(number) || math.Abs(number) > maxSample) {
+			err = fmt.Errorf("%s is no size, count or time", value)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("sample %s: %w", name, err)
 		}
+		samples[name] = number
 	}
 	if limited.N <= 0 {
 		return nil, fmt.Errorf("more than %d bytes", maxMetricsBytes)
