@@ -10,7 +10,11 @@ import (
 	"strings"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/doctor"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
+
+// maxForeignBytes is far above what a configuration or a crontab takes.
+const maxForeignBytes = 1 << 20
 
 // lookAtEtcd finds the process that listens on the endpoint's port, and what it
 // was started with. etcd itself tells nobody.
@@ -31,7 +35,7 @@ func lookAtEtcd(endpoint, dataDir string) doctor.Process {
 	}
 	p.Settings = settingsOf(strings.Split(strings.TrimRight(string(command), "\x00"), "\x00")[1:], strings.Split(string(environment), "\x00"))
 	if file := p.Settings["config-file"]; file != "" { // then etcd takes nothing else
-		text, err := os.ReadFile(filepath.Join(at, "root", file))
+		text, err := durable.ReadNamed(filepath.Join(at, "root", file), maxForeignBytes) // another user may have written it
 		if err != nil {
 			return doctor.Process{ID: process, Unseen: "they are in " + file + ", which can't be read"}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/doctor"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/durable"
 )
 
 // lookAhead is for how long the starts of jobs are told: every window opens
@@ -80,7 +81,7 @@ func cronJobs(now time.Time) ([]doctor.Job, error) {
 		}
 		files, _ := filepath.Glob(tab.pattern) // the patterns are good
 		for _, file := range files {
-			text, err := os.ReadFile(file)
+			text, err := durable.ReadNamed(file, maxForeignBytes)
 			switch info, _ := os.Stat(file); {
 			case err == nil:
 				jobs = append(jobs, crontab(file, string(text), tab.user, now)...)

@@ -42,6 +42,7 @@ import (
 //	overwrite N        overwrites N MiB of live data until etcd refuses writes
 //	corrupt            raises a CORRUPT alarm
 //	password           turns authentication on, for root with the password rootword
+//	reader             adds the user reader with the password readerword, which may read every key
 //	down I             ends member I
 //	await TEXT cmd...  repeats the command until it prints the text
 //	table FILE         compares what the last command printed with the file, where what differs from
@@ -50,7 +51,7 @@ import (
 func TestRealStories(t *testing.T) {
 	runStories(t, filepath.Join("testdata", "real"), map[string]func(*testscript.TestScript, bool, []string){
 		"etcd": startEtcd, "watch": watchMember, "unwatch": unwatchMember, "live": writeLive, "overwrite": overwrite,
-		"corrupt": raiseCorrupt, "password": turnOnAuth, "down": stopMember, "await": await,
+		"corrupt": raiseCorrupt, "password": turnOnAuth, "reader": addReader, "down": stopMember, "await": await,
 	})
 }
 
@@ -182,6 +183,17 @@ func turnOnAuth(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, step := range steps {
 		ts.Check(step())
 	}
+}
+
+func addReader(ts *testscript.TestScript, _ bool, _ []string) {
+	ctx, cancel := patience()
+	defer cancel()
+	client := sceneOf(ts).cluster.Client(0)
+	_, err1 := client.UserAdd(ctx, "reader", "readerword")
+	_, err2 := client.RoleAdd(ctx, "reader")
+	_, err3 := client.RoleGrantPermission(ctx, "reader", "\x00", "\x00", clientv3.PermissionType(clientv3.PermRead))
+	_, err4 := client.UserGrantRole(ctx, "reader", "reader")
+	ts.Check(errors.Join(err1, err2, err3, err4))
 }
 
 func stopMember(ts *testscript.TestScript, _ bool, args []string) {
