@@ -6,6 +6,7 @@ PREFIX      ?= /usr/local
 DESTDIR     ?=
 LINES       := 3.5 3.6 3.7
 SERVERS     := $(LINES:%=build/servers/etcd-%)
+RESTORERS   := $(LINES:%=build/servers/etcdutl-%)
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -102,10 +103,14 @@ bench: servers ## measure on real clusters what the watchdogs win; takes half an
 	$(GO) run ./test/bench/keys
 
 .PHONY: servers
-servers: $(SERVERS) ## build the real etcd servers that tests and the demo run
+servers: $(SERVERS) $(RESTORERS) ## build the real etcd servers that tests and the demo run, and the etcdutl of each
 
 build/servers/etcd-%: test/servers/%/go.mod test/servers/%/go.sum test/servers/%/main.go
 	cd test/servers/$* && $(GO) build -trimpath -buildvcs=false -o $(CURDIR)/$@ .
+	@touch $@
+
+build/servers/etcdutl-%: test/servers/%/go.mod test/servers/%/go.sum test/servers/%/etcdutl/main.go
+	cd test/servers/$* && $(GO) build -trimpath -buildvcs=false -o $(CURDIR)/$@ ./etcdutl
 	@touch $@
 
 .PHONY: lint
