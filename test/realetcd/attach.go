@@ -26,7 +26,7 @@ func Attach(ctx context.Context, servers Servers) (*Cluster, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("attach to %s: %w", url, err), c.Close())
 		}
-		c.members = append(c.members, &Member{Name: "m" + strconv.Itoa(i), ClientURL: url, attached: true, client: client})
+		c.members = append(c.members, &Member{Name: "m" + strconv.Itoa(i), ClientURL: url, HTTPURL: url, attached: true, client: client})
 	}
 	for _, m := range c.members {
 		if err := m.AwaitReady(ctx); err != nil {

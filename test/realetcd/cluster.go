@@ -43,6 +43,14 @@ type Config struct {
 	// URL itself.
 	Advertise func(name, clientURL string) (string, error)
 
+	// SeparateHTTP has every member serve /metrics, /health and the gateway at a
+	// port of their own (--listen-client-http-urls, as RKE2 and k3s set it), and
+	// gRPC alone at its client URL. From 3.5 on.
+	SeparateHTTP bool
+
+	// LogPipe has every member log through a pipe, for Member.HoldLog.
+	LogPipe bool
+
 	// Host returns where member i runs; nil: on loopback, as the test itself.
 	Host func(i int) (Host, error)
 
@@ -69,6 +77,8 @@ type Cluster struct {
 	members []*Member
 	removed []*Member
 	made    int // members ever made, for names
+
+	recreated int // how often, for the token
 }
 
 // Launch starts the members in directories below dir and waits until each of
@@ -78,6 +88,9 @@ type Cluster struct {
 func Launch(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
 	if cfg.Members < 1 || cfg.Line.Binary == "" {
 		return nil, errors.New("launch: a cluster needs a line and at least one member")
+	}
+	if cfg.SeparateHTTP && cfg.Line.Name == packagedLine {
+		return nil, fmt.Errorf("launch: %s has no --listen-client-http-urls", cfg.Line)
 	}
 	if cfg.Logf == nil {
 		cfg.Logf = func(string, ...any) {}
@@ -116,11 +129,7 @@ func launchOnce(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
 			return c, err
 		}
 	}
-	members := c.Members()
-	var initial []string
-	for _, m := range members {
-		initial = append(initial, m.Name+"="+m.PeerURL)
-	}
+	members, initial := c.Members(), c.initial()
 	for _, m := range members {
 		m.args = c.arguments(m, "new", initial)
 		if err := m.Start(); err != nil {
@@ -141,7 +150,7 @@ func launchOnce(ctx context.Context, dir string, cfg Config) (*Cluster, error) {
 func (c *Cluster) makeMember() (*Member, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := &Member{Name: "m" + strconv.Itoa(c.made), binary: c.Config.Line.Binary}
+	m := &Member{Name: "m" + strconv.Itoa(c.made), line: c.Config.Line}
 	address := loopback
 	if c.Config.Host != nil {
 		var err error
@@ -150,7 +159,7 @@ func (c *Cluster) makeMember() (*Member, error) {
 		}
 		address = m.host.Address()
 	}
-	for range 2 {
+	for range 3 { // clients, peers, HTTP
 		p, err := reservePort()
 		if err != nil {
 			return nil, errors.Join(err, m.releasePorts())
@@ -161,12 +170,21 @@ func (c *Cluster) makeMember() (*Member, error) {
 	if err := c.advertise(m); err != nil {
 		return nil, errors.Join(err, m.releasePorts())
 	}
+	m.HTTPURL = m.ClientURL
+	if c.Config.SeparateHTTP {
+		m.HTTPURL = m.ports[2].url(c.clientScheme(), address)
+	}
 	m.DataDir, m.LogPath = filepath.Join(c.dir, m.Name), filepath.Join(c.dir, m.Name+".log")
 	client, err := c.newClient(m.ClientURL)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("client of %s: %w", m.Name, err), m.releasePorts())
 	}
 	m.client = client
+	if c.Config.LogPipe {
+		if m.pipe, err = makeLogPipe(m.LogPath+".pipe", m.LogPath); err != nil {
+			return nil, errors.Join(err, client.Close(), m.releasePorts())
+		}
+	}
 	c.made++
 	c.members = append(c.members, m)
 	return m, nil
@@ -232,6 +250,9 @@ func (c *Cluster) arguments(m *Member, state string, initial []string) []string 
 	}
 	if c.Config.QuotaBytes != 0 {
 		args = append(args, "--quota-backend-bytes="+strconv.FormatInt(c.Config.QuotaBytes, 10))
+	}
+	if c.Config.SeparateHTTP {
+		args = append(args, "--listen-client-http-urls="+m.HTTPURL)
 	}
 	if c.tls != nil {
 		args = append(args, c.tls.serverArguments()...)

@@ -31,13 +31,15 @@ type Member struct {
 	ClientURL     string // where it listens
 	AdvertisedURL string // where clients are told to find it
 	PeerURL       string
+	HTTPURL       string // where /metrics is: the client URL, unless Config.SeparateHTTP
 	LogPath       string
 	DataDir       string
 
 	host   Host // nil: this one
-	binary string
+	line   Line
 	args   []string
 	ports  []*port
+	pipe   *logPipe // nil: it logs to the file itself
 	client *clientv3.Client
 
 	attached bool // somebody else runs it
@@ -90,7 +92,11 @@ func (m *Member) Start(flags ...string) error {
 	if n := len(m.processes); n > 0 && m.processes[n-1].running() {
 		return fmt.Errorf("start %s: it runs already", m.Name)
 	}
-	p, err := startProcess(m.host, m.binary, slices.Concat(m.args, flags), m.LogPath)
+	log, err := m.output()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", m.Name, err)
+	}
+	p, err := startProcess(m.host, m.line.Binary, slices.Concat(m.args, flags), log)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m.Name, err)
 	}
@@ -227,7 +233,11 @@ func (m *Member) LogTail(lines int) string {
 
 // close ends the process and gives back what the member holds.
 func (m *Member) close() error {
-	return errors.Join(m.Kill(), m.client.Close(), m.releasePorts())
+	err := errors.Join(m.Kill(), m.client.Close(), m.releasePorts())
+	if m.pipe != nil {
+		err = errors.Join(err, m.pipe.close())
+	}
+	return err
 }
 
 func (m *Member) releasePorts() error {

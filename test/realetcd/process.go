@@ -23,15 +23,13 @@ type process struct {
 	outcome string // how it ended, in words
 }
 
-// startProcess runs the binary on that host (nil: this one), its output appended
-// to the log file.
-func startProcess(host Host, binary string, args []string, logPath string) (*process, error) {
-	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
+// startProcess runs the binary on that host (nil: this one). Its output goes to
+// log (nil: nowhere), which is closed when the process has ended.
+func startProcess(host Host, binary string, args []string, log *os.File) (*process, error) {
 	cmd := exec.Command(binary, args...)
-	cmd.Stdout, cmd.Stderr = log, log
+	if log != nil {
+		cmd.Stdout, cmd.Stderr = log, log
+	}
 	cmd.Env = serverEnvironment()
 	cmd.SysProcAttr = dieWithParent()
 
@@ -53,7 +51,7 @@ func startProcess(host Host, binary string, args []string, logPath string) (*pro
 func (p *process) own(cmd *exec.Cmd, start func() error, log *os.File, begun chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer log.Close()
+	defer log.Close() // of none: an error that does not matter
 	if err := start(); err != nil {
 		begun <- err
 		return

@@ -359,25 +359,20 @@ func (s *scene) alone(frozen *realetcd.Member) {
 	}
 }
 
-// raise lists an alarm of that member.
+// raise lists an alarm of the member with that id; 0: of none.
 func (s *scene) raise(kind pb.AlarmType, id uint64) {
 	s.t.Helper()
-	s.alarm(pb.AlarmRequest_ACTIVATE, kind, id)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	s.must(s.RaiseAlarm(ctx, kind, id))
 }
 
 // disarm does by hand what a watchdog must not do.
 func (s *scene) disarm(kind pb.AlarmType, id uint64) {
 	s.t.Helper()
-	s.alarm(pb.AlarmRequest_DEACTIVATE, kind, id)
-}
-
-func (s *scene) alarm(action pb.AlarmRequest_AlarmAction, kind pb.AlarmType, id uint64) {
-	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	client := pb.NewMaintenanceClient(s.Running()[0].Client().ActiveConnection())
-	_, err := client.Alarm(ctx, &pb.AlarmRequest{Action: action, MemberID: id, Alarm: kind})
-	s.must(err)
+	s.must(s.DisarmAlarm(ctx, kind, id))
 }
 
 // untouched checks that the members' own logs tell of no defragmentation and no

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
 // Rule is what is done to which calls.
@@ -51,6 +53,15 @@ const (
 	Swallow       // lost: the client waits until its deadline
 	Sever         // lost, and the client's connection with it
 )
+
+// SlowStatus is the rule of a member that takes that much longer to answer Status,
+// and is as fast as ever with everything else.
+func SlowStatus(member string, delay time.Duration) Rule {
+	return Rule{
+		Match:  Match{Member: member, Method: pb.Maintenance_Status_FullMethodName},
+		Action: Action{Delay: delay},
+	}
+}
 
 // Rules are what the proxies of a cluster go by. The first rule that matches a
 // call is applied to it, and no other. The zero value has none.

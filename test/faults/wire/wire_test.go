@@ -371,3 +371,23 @@ func TestCloseEndsWhatIsHeld(t *testing.T) {
 	wantCode(t, <-done, codes.Unavailable)
 	s.wantNoKey("held")
 }
+
+// Status is delayed, and nothing else.
+func TestSlowStatus(t *testing.T) {
+	s := newStand(t, nil)
+	const delay = 300 * time.Millisecond
+	slow := s.rules.Add(wire.SlowStatus("m0", delay))
+	begin := time.Now()
+	if _, err := s.through.Status(t.Context(), s.proxy.URL()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took < delay {
+		t.Errorf("status took %v, want at least %v", took, delay)
+	}
+	if _, err := s.through.Get(t.Context(), "key"); err != nil {
+		t.Fatal(err)
+	}
+	if calls := slow.Calls(); len(calls) != 1 {
+		t.Errorf("delayed were %v, want the status alone", calls)
+	}
+}
