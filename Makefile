@@ -83,6 +83,7 @@ test-race: servers ## the same under the race detector; needs a C compiler
 .PHONY: e2e
 e2e: servers ## run every scenario of real watchdogs beside real clusters, of which make test runs a selection, and disturbed heals; 20 minutes
 	ETCD_WATCHDOG_E2E=1 timeout --kill-after=30s 20m $(GO) test -count=1 -timeout=20m -p 1 ./test/scenario ./test/faults/...
+	ETCD_WATCHDOG_E2E=1 $(GO) test -count=1 -run TestPingsTooOften ./test/realetcd
 
 SOAK     ?= 2h
 SEED     ?= 1

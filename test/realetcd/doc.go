@@ -1,7 +1,9 @@
 // Package realetcd runs real etcd clusters on loopback, for tests and for the
 // demo: it starts the members, hurts them on request, fills them to their
-// quota, keeps writers going, and reads from the members' own logs what they
-// did and when.
+// quota, keeps writers going, restores them from snapshots, and reads from the
+// members' own logs what they did and when. Beside members it has what stands
+// before them or next to them in bad worlds: a TCP balancer, a client URL that
+// never answers, processes that take the processor.
 //
 // It is not a model of etcd and judges nothing: what a healthy outcome is, its
 // callers say. Nothing here is part of the program.

@@ -1,9 +1,9 @@
 package realetcd_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,14 +25,26 @@ import (
 var facts = []struct {
 	name  string
 	holds func(fact)
+	with  func(*realetcd.Config) // nil: as it is
 }{
-	{"a defragmentation goes on after its caller's deadline, and blocks status, and the metrics tell of it", defragmentationBlocks},
-	{"raft goes on while a member is defragmented, and the other members serve writes", othersServe},
-	{"status and the serializable member list need no quorum, and writes do", noQuorum},
-	{"the alarm list is a proposal, and status is none", alarmListProposes},
-	{"the metrics tell the quota, and status does from 3.6 on", quotaIsTold},
-	{"an alarm is disarmed for the member that is named", disarmByID},
-	{"a physical compaction returns when the pages are free, also a second one", compactionIsABarrier},
+	{"a defragmentation goes on after its caller's deadline, and blocks status, and the metrics tell of it", defragmentationBlocks, nil},
+	{"raft goes on while a member is defragmented, and the other members serve writes", othersServe, nil},
+	{"status and the serializable member list need no quorum, and writes do", noQuorum, nil},
+	{"the alarm list is a proposal, and status is none", alarmListProposes, nil},
+	{"the metrics tell the quota, and status does from 3.6 on", quotaIsTold, nil},
+	{"an alarm is disarmed for the member that is named", disarmByID, nil},
+	{"a physical compaction returns when the pages are free, also a second one", compactionIsABarrier, nil},
+
+	{"the header of a linearizable read has the newest term, at every member, whatever happened before", readsHaveTheNewestTerm, nil},
+	{"the leadership moves while NOSPACE is listed", leadershipMovesUnderNoSpace, nil},
+	{"a member that is being defragmented answers the serializable member list, and a suspended one does not", blockedIsNotAbsent, nil},
+	{"an alarm without a member id is disarmed alone, by the id 0", disarmWithoutID, nil},
+	{"a transaction above --max-txn-ops is refused as such", tooManyOperations, flags("--max-txn-ops=16")},
+	{"the metrics name the member that they are of", metricsNameTheMember, nil},
+	{"a restore keeps the ids and goes back in revisions", restoreGoesBack, nil},
+	{"a member that cannot log does not compact, and answers status", compactionNeedsTheLog, func(c *realetcd.Config) { c.LogPipe = true }},
+	{"a watch from the first revision is answered with the compacted one", watchTellsCompacted, nil},
+	{"the metrics tell of a snapshot that is being read", metricsTellOfSnapshot, nil},
 }
 
 // fact is a cluster of three on the stand.
@@ -44,14 +56,22 @@ type fact struct {
 
 func TestFacts(t *testing.T) {
 	realetcd.EachLine(t, func(t *testing.T, line realetcd.Line) {
+		t.Parallel()
 		for _, f := range facts {
 			t.Run(f.name, func(t *testing.T) {
-				f.holds(fact{t, realetcd.Start(t, realetcd.Config{
-					Line: line, Members: 3, QuotaBytes: 256 * mebibyte, Args: []string{"--unsafe-no-fsync"},
-				}), line})
+				cfg := realetcd.Config{Line: line, Members: 3, QuotaBytes: 256 * mebibyte, Args: []string{"--unsafe-no-fsync"}}
+				if f.with != nil {
+					f.with(&cfg)
+				}
+				f.holds(fact{t, realetcd.Start(t, cfg), line})
 			})
 		}
 	})
+}
+
+// flags has every member run with those, too.
+func flags(of ...string) func(*realetcd.Config) {
+	return func(c *realetcd.Config) { c.Args = append(c.Args, of...) }
 }
 
 func (f fact) must(err error) {
@@ -83,17 +103,25 @@ func (f fact) follower() int {
 // metric is what the member's metrics say under that name; "" if nothing.
 func (f fact) metric(i int, name string) string {
 	f.Helper()
+	for _, line := range f.metrics(i) {
+		if value, is := strings.CutPrefix(line, name+" "); is {
+			return value
+		}
+	}
+	return ""
+}
+
+// metrics are the lines of the member's metrics.
+func (f fact) metrics(i int) []string {
+	f.Helper()
 	request, err := http.NewRequestWithContext(f.Context(), http.MethodGet, f.Member(i).ClientURL+"/metrics", nil)
 	f.must(err)
 	answer, err := http.DefaultClient.Do(request)
 	f.must(err)
 	defer answer.Body.Close()
-	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		if value, is := strings.CutPrefix(lines.Text(), name+" "); is {
-			return value
-		}
-	}
-	return ""
+	text, err := io.ReadAll(answer.Body)
+	f.must(err)
+	return strings.Split(string(text), "\n")
 }
 
 // defragmenting starts a defragmentation that lasts until the returned function is
@@ -218,15 +246,11 @@ func quotaIsTold(f fact) {
 }
 
 func disarmByID(f fact) {
-	alarm := func(action pb.AlarmRequest_AlarmAction, kind pb.AlarmType, i int) {
-		_, err := pb.NewMaintenanceClient(f.Client(0).ActiveConnection()).Alarm(f.Context(),
-			&pb.AlarmRequest{Action: action, Alarm: kind, MemberID: f.Member(i).ID()})
-		f.must(err)
-	}
-	alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_NOSPACE, 0)
-	alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_NOSPACE, 1)
-	alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_CORRUPT, 0)
-	alarm(pb.AlarmRequest_DEACTIVATE, pb.AlarmType_NOSPACE, 0)
+	ids := []uint64{f.Member(0).ID(), f.Member(1).ID()}
+	f.must(f.RaiseAlarm(f.Context(), pb.AlarmType_NOSPACE, ids[0]))
+	f.must(f.RaiseAlarm(f.Context(), pb.AlarmType_NOSPACE, ids[1]))
+	f.must(f.RaiseAlarm(f.Context(), pb.AlarmType_CORRUPT, ids[0]))
+	f.must(f.DisarmAlarm(f.Context(), pb.AlarmType_NOSPACE, ids[0]))
 	list, err := f.Client(0).AlarmList(f.Context())
 	f.must(err)
 	var left []string
