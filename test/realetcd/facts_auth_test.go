@@ -2,13 +2,8 @@ package realetcd_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,24 +18,6 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/test/realetcd"
 )
 
-// jwtFlags are those of servers whose tokens end after that time, whatever is
-// done with them.
-func jwtFlags(t *testing.T, ttl time.Duration) string {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	must(t, err)
-	dir := t.TempDir()
-	for name, block := range map[string]*pem.Block{
-		"private.pem": {Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)},
-		"public.pem":  {Type: "PUBLIC KEY", Bytes: public},
-	} {
-		must(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
-	}
-	return fmt.Sprintf("--auth-token=jwt,pub-key=%[1]s/public.pem,priv-key=%[1]s/private.pem,sign-method=RS256,ttl=%[2]s", dir, ttl)
-}
-
 // A keepalive with a token that has expired is refused in the stream's next
 // answer, not where the stream is opened. 3.4 (as far as Debian has it) does not
 // ask for the token.
@@ -48,7 +25,9 @@ func TestExpiredTokenEndsKeepalives(t *testing.T) {
 	realetcd.EachLine(t, func(t *testing.T, line realetcd.Line) {
 		t.Parallel()
 		const ttl = 3 * time.Second
-		c := realetcd.Start(t, realetcd.Config{Line: line, Members: 1, Args: []string{"--unsafe-no-fsync", jwtFlags(t, ttl)}})
+		tokens, err := realetcd.JWT(t.TempDir(), ttl)
+		must(t, err)
+		c := realetcd.Start(t, realetcd.Config{Line: line, Members: 1, Args: []string{"--unsafe-no-fsync", tokens}})
 		lease, err := c.Client(0).Grant(t.Context(), 60)
 		must(t, err)
 		enableAuth(t, c.Client(0))

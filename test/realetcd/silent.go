@@ -20,9 +20,10 @@ type Silent struct {
 	open     map[net.Conn]bool
 }
 
-// ListenSilent begins to listen on a free port of loopback.
-func ListenSilent() (*Silent, error) {
-	listener, err := net.Listen("tcp", loopback+":0")
+// ListenSilent begins to listen on a free port of that address of loopback, such
+// as 127.0.0.1. (etcd sorts the client URLs of a member: 127.0.0.10 comes first.)
+func ListenSilent(host string) (*Silent, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("a silent client URL: %w", err)
 	}

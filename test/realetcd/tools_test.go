@@ -40,7 +40,7 @@ func must(t *testing.T, err error) {
 
 func TestSilentURLNeverAnswers(t *testing.T) {
 	t.Parallel()
-	silent, err := realetcd.ListenSilent()
+	silent, err := realetcd.ListenSilent("127.0.0.1")
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
