@@ -2,6 +2,7 @@ package realetcd_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -88,6 +89,25 @@ func TestSuspendedMemberIsSilent(t *testing.T) {
 	if err := m.Suspend(); err != nil { // the end of the test has to cope with it
 		t.Fatal(err)
 	}
+}
+
+// A cluster can be filled beside a member that is suspended, and that member
+// fills up once it is resumed.
+func TestFillBesideASuspendedMember(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := realetcd.Start(t, realetcd.Config{Line: realetcd.MustLine(t, "3.6"), Members: 3, QuotaBytes: 16 * mebibyte, Args: []string{"--unsafe-no-fsync"}})
+	must(t, c.Member(2).Suspend())
+	_, err := c.Fill(ctx, realetcd.Load{Prefix: "load", LiveBytes: 4 * mebibyte, ValueBytes: 4096, Seed: 1})
+	must(t, err)
+	must(t, c.Member(2).Resume())
+	realetcd.Eventually(t, 20*time.Second, "the resumed member to list NOSPACE", func() (bool, string) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		status, err := c.Client(2).Status(ctx, c.Member(2).ClientURL)
+		return err == nil && len(status.Errors) > 0, fmt.Sprint(status, err)
+	})
 }
 
 func TestMembersComeAndGo(t *testing.T) {

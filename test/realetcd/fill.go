@@ -51,7 +51,7 @@ func (c *Cluster) WriteLive(ctx context.Context, load Load) (Filled, error) {
 }
 
 // Fill writes the keys of the load over and over, until NOSPACE is raised and
-// every running member has said so.
+// every running member has said so, but for suspended ones.
 func (c *Cluster) Fill(ctx context.Context, load Load) (Filled, error) {
 	filled, err := c.write(ctx, load, false)
 	if !errors.Is(err, rpctypes.ErrNoSpace) {
@@ -60,7 +60,7 @@ func (c *Cluster) Fill(ctx context.Context, load Load) (Filled, error) {
 	listed := map[*Member]bool{} // for good: somebody may be healing the cluster meanwhile
 	return filled, Await(ctx, "every member to list NOSPACE", func() (bool, string) {
 		for _, m := range c.Running() {
-			if listed[m] {
+			if listed[m] || m.isSuspended() {
 				continue
 			}
 			status, err := m.status(ctx)

@@ -47,6 +47,7 @@ type Member struct {
 	mu        sync.Mutex
 	id        uint64
 	processes []*process // every run so far, the latest last
+	suspended bool       // the latest one
 }
 
 // ID is etcd's id of the member; 0 until it has answered once.
@@ -100,7 +101,7 @@ func (m *Member) Start(flags ...string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m.Name, err)
 	}
-	m.processes = append(m.processes, p)
+	m.processes, m.suspended = append(m.processes, p), false
 	return nil
 }
 
@@ -189,6 +190,7 @@ func (m *Member) Suspend() error {
 	if err := m.signal("suspend", syscall.SIGSTOP); err != nil {
 		return err
 	}
+	m.setSuspended(true)
 	ctx, cancel := context.WithTimeout(context.Background(), freezePatience)
 	defer cancel()
 	return Await(ctx, m.Name+" to stand still", func() (bool, string) { return standsStill(m.PID()), "a thread runs" })
@@ -198,7 +200,25 @@ func (m *Member) Suspend() error {
 const freezePatience = 5 * time.Second
 
 // Resume lets a suspended process go on.
-func (m *Member) Resume() error { return m.signal("resume", syscall.SIGCONT) }
+func (m *Member) Resume() error {
+	if err := m.signal("resume", syscall.SIGCONT); err != nil {
+		return err
+	}
+	m.setSuspended(false)
+	return nil
+}
+
+func (m *Member) setSuspended(suspended bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.suspended = suspended
+}
+
+func (m *Member) isSuspended() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.suspended
+}
 
 func (m *Member) signal(verb string, s syscall.Signal) error {
 	p := m.current()
