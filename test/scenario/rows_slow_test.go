@@ -54,7 +54,7 @@ func TestBusyMachine(t *testing.T) {
 // grace, and healed when it answers again.
 func TestVoterThatNeverAnswers(t *testing.T) {
 	onLines(t, "3.4", 3, func(s *scene) {
-		s.watch(settings{etcd: short, other: graceful})
+		s.watch(settings{other: graceful})
 		s.write()
 		hung := s.Member(2)
 		s.unwatched(func() {
@@ -79,7 +79,7 @@ func TestVoterThatNeverAnswers(t *testing.T) {
 // A learner that never answers costs nothing, not even the grace.
 func TestLearnerThatNeverAnswers(t *testing.T) {
 	onLines(t, "3.4", 3, func(s *scene) {
-		s.watch(settings{etcd: short})
+		s.watch(settings{})
 		s.write()
 		s.unwatched(func() {
 			learner, err := s.AddLearner(s.t.Context())
@@ -105,7 +105,7 @@ func TestSecondURLThatNeverAnswers(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = silent.Close() }) // nothing is lost with it
 			onLines(t, "3.4", 3, func(s *scene) {
-				s.watch(settings{etcd: short})
+				s.watch(settings{})
 				s.write()
 				s.unwatched(s.fill)
 				s.healed()
@@ -196,7 +196,7 @@ func slowCompaction(c *realetcd.Config) {
 	c.Args = append(c.Args, flag)
 }
 
-// held has the member's defragmentation last until the returned function is
+// heldUp has the member's defragmentation last until the returned function is
 // called: a snapshot is being read. The member answers pings in the meantime.
 func (s *scene) heldUp(m *realetcd.Member) (end func()) {
 	s.t.Helper()

@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -99,11 +100,14 @@ func (s *scene) beginsAfter(since time.Time, earliest, latest time.Duration) {
 	}
 }
 
-// command runs a command of the program beside that member.
+// command runs a command of the program beside that member; the status is -1 if
+// it had to be killed.
 func (s *scene) command(m *realetcd.Member, args ...string) (said string, status int) {
 	s.t.Helper()
 	file := s.file(watchdogs.Config(s.Cluster, m.ClientURL, nil, quick))
-	cmd := exec.CommandContext(s.t.Context(), watchdogs.Binary(s.t), append(args, "--config", file)...)
+	ctx, cancel := context.WithTimeout(s.t.Context(), within)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, watchdogs.Binary(s.t), append(args, "--config", file)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	var exit *exec.ExitError
