@@ -58,7 +58,7 @@ func TestHealsWhenStartedLate(t *testing.T) {
 	s := stage(t, "3.5", 3)
 	s.write()
 	s.fill()
-	leader := s.leader()
+	leader := s.leader().Name
 	s.add(settings{})
 	s.dogs.Start()
 	s.healed()
@@ -72,20 +72,6 @@ func TestHealsWhenStartedLate(t *testing.T) {
 	if all := s.defragmentations(); all[len(all)-1].Member != leader && len(s.dogs.Of("adopted")) == 2 {
 		t.Errorf("%v, and %s led", all, leader)
 	}
-}
-
-// leader returns the name of the leader.
-func (s *scene) leader() string {
-	s.t.Helper()
-	status, err := s.Client(0).Status(s.t.Context(), s.Member(0).ClientURL)
-	s.must(err)
-	for _, m := range s.Members() {
-		if m.ID() == status.Leader {
-			return m.Name
-		}
-	}
-	s.t.Fatal("there is no leader")
-	return ""
 }
 
 // One watchdog heals the whole cluster: it adopts the members of the others.

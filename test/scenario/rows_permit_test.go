@@ -121,7 +121,7 @@ func (s *scene) moveElsewhere() {
 // filled: they go on as without tickets.
 func TestFullAfterAllWatchdogsWereSuspended(t *testing.T) {
 	onLines(t, "3.4", 3, func(s *scene) {
-		s.watch(settings{other: quick + "claim:\n  ttl: 15s\n"})
+		s.watch(settings{other: quick + "claim:\n  ttl: 30s\n"})
 		s.write()
 		s.unwatched(func() {
 			s.fill()

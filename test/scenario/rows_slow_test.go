@@ -235,9 +235,9 @@ func TestTokensExpireDuringDefragmentation(t *testing.T) {
 		s.must(err)
 		s.watch(settings{
 			etcd:  map[string]string{"user": "root", "password-file": s.file("secret"), "request-timeout": "2s"},
-			other: graceful + "claim:\n  ttl: 12s\n",
+			other: graceful + "claim:\n  ttl: 30s\n",
 		})
-		s.lasts(36 * time.Second)
+		s.lasts(40 * time.Second)
 		s.never("claim_lost")
 	}, func(c *realetcd.Config) {
 		tokens, err := realetcd.JWT(t.TempDir(), 4*time.Second)
