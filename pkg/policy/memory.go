@@ -20,7 +20,7 @@ type Memory struct {
 	Standing  []Condition    // what stood at the last decision
 
 	HeldSince  time.Time // since when another watchdog holds the claim; zero: none does
-	ProgressAt time.Time        // when a file was last seen to shrink
+	ProgressAt time.Time // when a file was last seen to shrink
 
 	ArmedSince   time.Time // since when NOSPACE is listed; zero: it is not
 	ArmedTopSize int64     // the largest voter's file since then
