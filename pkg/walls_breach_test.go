@@ -41,6 +41,9 @@ var breaches = []struct {
 	{"pkg/etcd", "a.go", `import "go.uber.org/zap"; var loud = zap.NewExample()`, "pkg/etcd may use NewNop alone"},
 	{"pkg/etcd", "a.go", `import _ "gopkg.in/yaml.v3"`, "only pkg/config may"},
 	{"pkg/config", "a.go", `import _ "github.com/spf13/cobra"`, "only cmd may"},
+	{"cmd/etcd-watchdog", "a.go", `import _ "github.com/prometheus/client_golang/prometheus"`, "only pkg/metrics may"},
+	{"pkg/metrics", "a.go", `import _ "github.com/prometheus/exporter-toolkit/web"`, ""},
+	{"pkg/metrics", "a.go", `import "time"; var now = time.Now()`, "time.Now: only watchdog"},
 
 	{"cmd/etcd-watchdog", "a.go", `import _ "` + module + `pkg/config"`, ""},
 	{"pkg/watchdog", "a.go", `import _ "` + module + `pkg/config"`, "take options of your own"},

@@ -135,6 +135,7 @@ func dependencies(r room, _ *token.FileSet) []string {
 		{"go.uber.org/zap", []string{"pkg/event", "pkg/systemd", "cmd", "pkg/etcd"}}, // for pkg/etcd see silencer
 		{"gopkg.in/yaml.v3", []string{"pkg/config"}},
 		{"github.com/spf13/cobra", []string{"cmd"}},
+		{"github.com/prometheus", []string{"pkg/metrics"}},
 	} {
 		for _, imported := range r.Imports {
 			if within(imported, d.library) && !r.within(d.rooms...) {

@@ -83,7 +83,7 @@ func (f *healFlags) heal(cmd *cobra.Command) error {
 	}
 	waits := &countdown{out: cmd.ErrOrStderr(), terminal: terminalOf(cmd.ErrOrStderr())}
 	defer waits.end()
-	recorder, err := newLogger(c.Log, waits)
+	recorder, err := newLogger(c.Log, waits, &event.Losses{})
 	if err != nil {
 		return err
 	}

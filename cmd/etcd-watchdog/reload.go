@@ -58,9 +58,9 @@ func (s source) checked(c config.Config) (config.Config, error) {
 	return c, nil
 }
 
-// fixed are the keys that tickets, lease and runtime directory depend on, and so
-// only a restart can change.
-var fixed = []string{"claim.prefix", "claim.ttl", "claim.tickets", "maintenance.mode"}
+// fixed are the keys that tickets, lease, runtime directory and listener depend
+// on, and so only a restart can change.
+var fixed = []string{"claim.prefix", "claim.ttl", "claim.tickets", "maintenance.mode", "metrics.listen", "metrics.web-config", "metrics.textfile"}
 
 // prepare makes all of another generation that can fail, while the loop goes on
 // under the one that is in force. nil: there is something wrong with the
@@ -96,7 +96,7 @@ func (p *program) regenerate(from source) (generation, error) {
 	}
 	recorder := p.recorder
 	if c.Log != p.config.Log {
-		if recorder, err = newLogger(c.Log, from.stderr); err != nil {
+		if recorder, err = newLogger(c.Log, from.stderr, p.host.watch.lost()); err != nil {
 			return generation{}, err
 		}
 	}

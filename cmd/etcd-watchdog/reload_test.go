@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
 
@@ -58,7 +59,7 @@ func runDaemon(t *testing.T, configuration string, prepare func(*program)) *runn
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorder, err := newLogger(c.Log, r)
+	recorder, err := newLogger(c.Log, r, &event.Losses{})
 	if err != nil {
 		t.Fatal(err)
 	}

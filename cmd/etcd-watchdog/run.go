@@ -64,11 +64,16 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	if err != nil {
 		return err
 	}
-	recorder, err := newLogger(c.Log, from.stderr)
+	watch, err := newMonitor(c.Metrics)
+	if err != nil {
+		return err
+	}
+	recorder, err := newLogger(c.Log, from.stderr, &watch.losses)
 	if err != nil {
 		return err
 	}
 	here, forgets := hostOfDaemon(dry, recorder)
+	here.watch = watch
 	p, err := build(c, recorder, session, here, dry)
 	if err != nil {
 		closeLogger(recorder)
@@ -97,6 +102,7 @@ func (p *program) supervise(ctx context.Context, from source, reloads <-chan os.
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go p.progress.Run(background, from.interval)
+	go p.host.watch.run(background)
 	if !p.passive {
 		go p.book.Run(background)
 	}

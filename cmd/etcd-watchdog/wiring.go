@@ -53,8 +53,9 @@ func unreadConfig(err error) error {
 	return configError(err)
 }
 
-// newLogger returns the recorder that the configuration asks for.
-func newLogger(log config.Log, stderr io.Writer) (*event.Logger, error) {
+// newLogger returns the recorder that the configuration asks for. It counts there
+// what it does not write.
+func newLogger(log config.Log, stderr io.Writer, losses *event.Losses) (*event.Logger, error) {
 	least, err := event.ParseLevel(log.Level)
 	if err != nil {
 		return nil, configError(fmt.Errorf("log.level: %w", err))
@@ -78,7 +79,7 @@ func newLogger(log config.Log, stderr io.Writer) (*event.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return event.NewLogger(core, least), nil
+	return event.NewCountingLogger(core, least, losses), nil
 }
 
 // closeLogger waits for the last entries, within bounds.
@@ -117,8 +118,9 @@ type program struct {
 type surroundings struct {
 	learnt policy.Memory                 // what an earlier process has learnt
 	keep   func(watchdog.Kept) error     // keeps what a later one should know; nil: nothing is kept
-	pause  func() (cluster.Pause, error) // what the operator has asked for; nil: it does not matter
+	pause  func() (cluster.Pause, error) // what somebody has asked for; nil: it does not matter
 	beside func(cluster.View) error      // whether it is the one next to its member; nil: it never is
+	watch  *monitor                      // shows the daemon to Prometheus; nil: nothing does
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -159,17 +161,18 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, here
 func (p *program) use(g generation) {
 	p.generation = g
 	p.store.Use(g.cluster)
+	p.host.watch.follow(g)
 }
 
 // generate makes what depends on the configuration, with all that a loop needs:
 // the first one and the one after a reload are made here and nowhere else.
 // Nothing that lives is touched by it.
-func (p *program) generate(c config.Config, recorder *event.Logger) (generation, error) {
+func (p *program) generate(c config.Config, logger *event.Logger) (generation, error) {
 	conn, err := etcd.New(c.Etcd)
 	if err != nil {
 		return generation{}, configError(err)
 	}
-	heart := alive{p.progress, p.book, c.Claim.TTL}
+	heart, recorder := alive{p.progress, p.book, c.Claim.TTL}, p.host.watch.counted(logger)
 	dog := &watchdog.Watchdog{
 		Limits:         c.Limits, // see bounds
 		RequestTimeout: c.Etcd.RequestTimeout,
@@ -192,6 +195,7 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 		Version:  version,
 		Learnt:   p.host.learnt,
 		Keep:     p.host.keep,
+		Seen:     p.host.watch.seen,
 		Recorder: recorder,
 		Status:   p.line.tell,
 		Alive:    heart,
@@ -207,7 +211,7 @@ func (p *program) generate(c config.Config, recorder *event.Logger) (generation,
 	if p.dry {
 		dog.Worker = &maintenance.Rehearsal{Recorder: recorder}
 	}
-	return generation{config: c, cluster: conn, recorder: recorder, dog: dog}, nil
+	return generation{config: c, cluster: conn, recorder: logger, dog: dog}, nil
 }
 
 // expiries returns what looks at the ends of the certificates.

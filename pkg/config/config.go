@@ -24,6 +24,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/metrics"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -35,14 +36,14 @@ const DefaultPath = "/etc/etcd-watchdog/etcd-watchdog.yaml"
 // hundredth of it.
 const maxFileBytes = 1 << 20
 
-// Config is everything that the file can set. The keys that have only one
-// value in this release have no field.
+// Config is everything that the file can set.
 type Config struct {
-	Etcd   etcd.Options
-	Disk   Disk
-	Limits policy.Limits
-	Claim  claim.Options
-	Log    Log
+	Etcd    etcd.Options
+	Disk    Disk
+	Limits  policy.Limits
+	Claim   claim.Options
+	Log     Log
+	Metrics metrics.Options
 }
 
 // Disk says where the member on this host keeps its data.
@@ -59,10 +60,11 @@ type Log struct {
 // Default returns the configuration that holds without a file.
 func Default() Config {
 	return Config{
-		Etcd:   etcd.DefaultOptions(),
-		Limits: policy.DefaultLimits(),
-		Claim:  claim.DefaultOptions(),
-		Log:    Log{Level: "info", Format: "auto"},
+		Etcd:    etcd.DefaultOptions(),
+		Limits:  policy.DefaultLimits(),
+		Claim:   claim.DefaultOptions(),
+		Log:     Log{Level: "info", Format: "auto"},
+		Metrics: metrics.DefaultOptions(),
 	}
 }
 
@@ -112,7 +114,7 @@ func read(path string) ([]byte, error) {
 func Changed(a, b Config) []string {
 	var changed []string
 	for _, k := range keys {
-		if k.value != nil && !reflect.DeepEqual(k.value(a), k.value(b)) {
+		if !reflect.DeepEqual(k.value(a), k.value(b)) {
 			changed = append(changed, k.path)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/metrics"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -66,7 +67,9 @@ log:
   level: warning
   format: json
 metrics:
-  listen: ""
+  listen: 192.0.2.11:9979
+  web-config: /etc/etcd-watchdog/web.yml
+  textfile: /var/lib/prometheus/node-exporter/etcd-watchdog.prom
 `
 
 func everythingElseParsed(t *testing.T) Config {
@@ -115,6 +118,9 @@ func everythingElseParsed(t *testing.T) Config {
 		},
 		Claim: claim.Options{Prefix: "/ops/etcd-watchdog", TTL: 37 * time.Second, Tickets: 23},
 		Log:   Log{Level: "warning", Format: "json"},
+		Metrics: metrics.Options{
+			Listen: "192.0.2.11:9979", WebConfig: "/etc/etcd-watchdog/web.yml", TextFile: "/var/lib/prometheus/node-exporter/etcd-watchdog.prom",
+		},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/metrics"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -220,6 +221,15 @@ func autoOrSize(low, high int64) form[int64] {
 
 var fileName = text(`the absolute name of a file, or ""`, func(s string) bool {
 	return s == "" || path.IsAbs(s) && !strings.HasSuffix(s, "/") && printable(s)
+})
+
+// promFile is a file of node_exporter's textfile collector, which reads no other name.
+var promFile = text(`the absolute name of a file that ends in .prom, or ""`, func(s string) bool {
+	return s == "" || path.IsAbs(s) && strings.HasSuffix(s, ".prom") && printable(s)
+})
+
+var listenAddress = text(`host:port, such as 127.0.0.1:9979 (0.0.0.0:9979 for every interface), or ""`, func(s string) bool {
+	return s == "" || metrics.CheckAddress(s) == nil && printable(s)
 })
 
 var userName = text("the name of a user without its password, which belongs into the file that etcd.password-file names",

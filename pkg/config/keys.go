@@ -57,7 +57,9 @@ var keys = []key{
 	at("log.level", func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "notice", "warning", "err")),
 	at("log.format", func(c *Config) *string { return &c.Log.Format }, oneOf("auto", "text", "json", "journald")),
 
-	only("metrics.listen", ""),
+	at("metrics.listen", func(c *Config) *string { return &c.Metrics.Listen }, listenAddress),
+	at("metrics.web-config", func(c *Config) *string { return &c.Metrics.WebConfig }, fileName),
+	at("metrics.textfile", func(c *Config) *string { return &c.Metrics.TextFile }, promFile),
 }
 
 // key is one row of the table.
@@ -65,11 +67,10 @@ type key struct {
 	path string // section and name
 	// read sets the value, or says what is wrong with it and sets nothing.
 	read func(n *yaml.Node, c *Config) []misfit
-	// write returns the value as the file would have it. The row of a key that
-	// has only one value, or a list, has none.
+	// write returns the value as the file would have it. The row of a list has none.
 	write  func(c Config) string
-	value  func(c Config) any // of a key that has only one value: nil
-	secret bool               // an operator may have put a password here by mistake
+	value  func(c Config) any
+	secret bool // an operator may have put a password here by mistake
 }
 
 // misfit is one value that is not what its key wants.
@@ -117,17 +118,6 @@ func listAt[T any](path string, field func(*Config) *[]T, item form[T]) key {
 			*field(c) = list
 		}
 		return misfits
-	}}
-}
-
-// only is the key that has one value in this release, and so no field.
-func only(path, value string) key {
-	f := text(show(value)+", its default: anything else is not supported yet", func(s string) bool { return s == value })
-	return key{path: path, read: func(n *yaml.Node, _ *Config) []misfit {
-		if _, expected := f.parse(n); expected != "" {
-			return []misfit{{node: n, expected: expected}}
-		}
-		return nil
 	}}
 }
 

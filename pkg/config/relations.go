@@ -29,6 +29,8 @@ var relations = []relation{
 		func(c Config) bool { return (c.Etcd.Cert == "") == (c.Etcd.Key == "") }, "to be set together with", "to be set together with"},
 	{"etcd.user", "etcd.password-file",
 		func(c Config) bool { return (c.Etcd.User == "") == (c.Etcd.PasswordFile == "") }, "to be set together with", "to be set together with"},
+	{"metrics.web-config", "metrics.listen",
+		func(c Config) bool { return c.Metrics.WebConfig == "" || c.Metrics.Listen != "" }, "to be set together with", "to be set together with"},
 }
 
 // broken returns the key that stands in the file with what its relation does

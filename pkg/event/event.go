@@ -117,6 +117,7 @@ const (
 	// The reports themselves.
 	EventsDropped // entries that could not be written
 	EventsLeftOut // entries that were too many of their kind to be written
+	MetricsFailed // metrics could not be served, or not be written
 
 	endOfKinds // none of them; keep it last
 )
@@ -156,6 +157,8 @@ type Event struct {
 	WonBytes    int64         // what was freed
 	Left        time.Duration // CertificateExpiring: until the end; negative: since then
 	Dropped     int           // EventsDropped, EventsLeftOut: how many
+
+	Source string // PollFailed: the part of the poll that failed; no fact, see ErrorCategory
 
 	Grade int // of a condition that comes on slowly: how bad it is; no fact, more is worse
 }

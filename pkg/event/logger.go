@@ -26,6 +26,7 @@ type Logger struct {
 	bound  bound
 	queue  chan entry
 	lost   atomic.Int64
+	losses *Losses      // since the program began
 	mu     sync.RWMutex // held for reading while sending to queue
 	closed bool
 	done   chan struct{} // closed when the queue has been written
@@ -36,9 +37,21 @@ type entry struct {
 	fields []zapcore.Field
 }
 
+// Losses counts the entries that were not written. Several Loggers may share
+// one, as when a reload replaces the Logger.
+type Losses struct {
+	Sink atomic.Int64 // the sink did not take them
+	Rate atomic.Int64 // they were too many of their kind
+}
+
 // NewLogger writes what is at least as urgent as least to core. Close it.
 func NewLogger(core zapcore.Core, least Level) *Logger {
-	l := &Logger{core: core, least: least, queue: make(chan entry, queueLength), done: make(chan struct{})}
+	return NewCountingLogger(core, least, &Losses{})
+}
+
+// NewCountingLogger is NewLogger with a place to count what is not written.
+func NewCountingLogger(core zapcore.Core, least Level, losses *Losses) *Logger {
+	l := &Logger{core: core, least: least, losses: losses, queue: make(chan entry, queueLength), done: make(chan struct{})}
 	go l.write()
 	return l
 }
@@ -54,9 +67,14 @@ func (l *Logger) Record(e Event) {
 	if report, due := l.bound.due(now); due {
 		l.enqueue(report)
 	}
-	if e.Kind.Row().Level <= l.least && l.bound.admit(e.Kind, now) {
-		l.enqueue(e)
+	if e.Kind.Row().Level > l.least {
+		return
 	}
+	if !l.bound.admit(e.Kind, now) {
+		l.losses.Rate.Add(1)
+		return
+	}
+	l.enqueue(e)
 }
 
 // enqueue hands an event to the goroutine that writes. Call it with mu held.
@@ -67,8 +85,14 @@ func (l *Logger) enqueue(e Event) {
 	select {
 	case l.queue <- newEntry(e):
 	default:
-		l.lost.Add(1)
+		l.lose(1)
 	}
+}
+
+// lose counts entries that the sink did not take.
+func (l *Logger) lose(n int64) {
+	l.lost.Add(n)
+	l.losses.Sink.Add(n)
 }
 
 // Close ends the recording and waits until everything recorded is written, or
@@ -97,7 +121,7 @@ func (l *Logger) write() {
 	for next := range l.queue {
 		if err := l.core.Write(next.Entry, next.fields); err != nil {
 			// There is nowhere to report it but the sink that fails.
-			l.lost.Add(1)
+			l.lose(1)
 			continue
 		}
 		n := l.lost.Swap(0)

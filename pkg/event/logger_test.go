@@ -181,3 +181,38 @@ func TestRecordBesideClose(t *testing.T) {
 	}
 	<-done
 }
+
+// What was not written is counted over the life of the program, by its cause.
+func TestLossesAreCounted(t *testing.T) {
+	var losses Losses
+	stuck := make(chan struct{})
+	for range 2 { // a reload replaces the logger, and the sums go on
+		l := NewCountingLogger(stuckCore{zapcore.NewNopCore(), stuck}, Info, &losses)
+		for range 70 { // 60 of one kind may be written at once
+			l.Record(Event{Kind: Stopping})
+		}
+		for k := Started; k < MetricsFailed; k++ {
+			for range 60 {
+				l.Record(Event{Kind: k})
+			}
+		}
+	}
+	close(stuck)
+	if rate := losses.Rate.Load(); rate < 2*10 {
+		t.Errorf("%d entries count as too many of their kind, want 20 at least", rate)
+	}
+	if losses.Sink.Load() == 0 {
+		t.Error("no entry counts as refused by a sink that took none")
+	}
+}
+
+// stuckCore takes no entry until it is released.
+type stuckCore struct {
+	zapcore.Core
+	release <-chan struct{}
+}
+
+func (c stuckCore) Write(zapcore.Entry, []zapcore.Field) error {
+	<-c.release
+	return nil
+}

@@ -63,4 +63,10 @@ var processRows = []Row{{
 	Meaning: "The same thing happened so often that not every occurrence was written. The detail names the events and how many of each were left out. The watchdog itself was not slowed down by it.",
 	Remedy:  "Read the entries of those events that were written: what they ask for is what is to be done.",
 	hint:    "read those that were written",
+}, {
+	Kind: MetricsFailed, Name: "metrics_failed", Level: Warning, ID: "fd85c408434a437a9234f5ef69e5789c",
+	Facts:    facts(errorText),
+	sentence: func(Event) string { return "Metrics are not available; will retry within a minute" },
+	Meaning:  "The address of metrics.listen could not be opened, or the file of metrics.textfile could not be written. The watchdog itself works on as before.",
+	Remedy:   "Follow the error: most often another program listens at that address, or the user of the watchdog may not write into that directory (examples/node-exporter.conf gives it the right).",
 }}

@@ -37,6 +37,7 @@ func (w *Watchdog) close(now time.Time, v cluster.View, d policy.Decision) {
 	})
 	w.Status(sentence(v, d, w.word("worked")))
 	w.keep(v, d)
+	w.seen(v, d)
 }
 
 // quotaFrom says how a member's quota is known; nothing, if it is not.

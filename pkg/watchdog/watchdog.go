@@ -39,6 +39,7 @@ type Watchdog struct {
 	Version        string                        // of the program, for the other watchdogs
 	Learnt         policy.Memory                 // what an earlier process on this host has learnt
 	Keep           func(Kept) error              // keeps what a later one should know; nil: nothing is kept
+	Seen           func(Kept)                    // told what each poll has left, before its work and after; must return at once; nil: nobody
 	Recorder       event.Recorder
 	Decided        func(policy.Decision) // called at the end of a tick of Heal; nil: it does not matter
 	Status         func(sentence string) // what the service manager shows; called before work and at the end of a tick
@@ -176,6 +177,7 @@ func (w *Watchdog) Tick(ctx context.Context) policy.Decision {
 		d.Standing = append(d.Standing, policy.Condition{Reason: policy.WaitingForClaim, Detail: w.refusal})
 	}
 	w.tell(v, d)
+	w.seen(v, d)
 	w.progressed = false
 	if d.Acts() && ctx.Err() == nil {
 		w.Status(sentence(v, d, w.word("working")))
@@ -300,7 +302,7 @@ func (w *Watchdog) calm(v cluster.View) bool {
 // source has another one, or none.
 func (w *Watchdog) failed(v cluster.View, source string, err error) {
 	if w.news(source, err) {
-		w.Recorder.Record(event.Event{Kind: event.PollFailed, Member: v.Local, Error: err.Error()})
+		w.Recorder.Record(event.Event{Kind: event.PollFailed, Member: v.Local, Error: err.Error(), Source: source})
 	}
 }
 
