@@ -165,10 +165,10 @@ install: ## install what make build has built, with units, catalog, manual pages
 	install -D -m 0644 build/completions/etcd-watchdog.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/etcd-watchdog
 	install -D -m 0644 build/completions/etcd-watchdog.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/etcd-watchdog.fish
 	install -D -m 0644 build/completions/etcd-watchdog.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_etcd-watchdog
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md docs/metrics.md
 	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/licenses/etcd-watchdog/LICENSE
 	install -D -m 0644 deploy/third-party-licenses $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/third-party-licenses
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf deploy/prometheus/etcd-watchdog.rules.yml deploy/grafana/etcd-watchdog.json
 	test -e $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml || install -D -m 0644 configs/etcd-watchdog.yaml $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml
 
 .PHONY: clean

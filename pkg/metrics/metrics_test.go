@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -323,5 +325,38 @@ func TestDocumentation(t *testing.T) {
 	}
 	if got, err := os.ReadFile(file); err != nil || string(got) != text {
 		t.Errorf("docs/metrics.md is not what the declarations say (%v); go test ./pkg/metrics -update writes it", err)
+	}
+}
+
+// What a scrape is answered with is what promtool wants to see.
+func TestPromtoolFindsNothing(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("there is no promtool here (package prometheus): the metrics are not checked by it")
+	}
+	path := filepath.Join(t.TempDir(), "etcd-watchdog.prom")
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(full(t, 1, 2, 3))
+	if err := prometheus.WriteToTextfile(path, registry); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(text string) string {
+		cmd := exec.Command(promtool, "check", "metrics")
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return string(out) + err.Error()
+		}
+		return string(out)
+	}
+	if out := check(string(text)); out != "" {
+		t.Errorf("promtool check metrics says:\n%s", out)
+	}
+	if check("# TYPE sizeMB gauge\nsizeMB 1\n") == "" {
+		t.Error("promtool is silent about a name against all conventions, so its silence proves nothing")
 	}
 }
