@@ -11,6 +11,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/disk"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/host"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/history"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
@@ -84,6 +85,7 @@ func (h *surroundings) keepState(dir string, recorder event.Recorder) (warning s
 	}
 	h.learnt = state.ToMemory(record.Members)
 	h.learnt.ClusterID = uint64(record.ClusterID)
+	h.past = history.NewKeeper(record.History, watchdog.Now)
 	name, _ := os.Hostname()
 	h.keep = func(k watchdog.Kept) error {
 		return store.Save(state.Record{
@@ -94,6 +96,7 @@ func (h *surroundings) keepState(dir string, recorder event.Recorder) (warning s
 			PolledAt:       k.View.At,
 			Decision:       state.Decision{At: k.View.At, Reason: k.Decision.Reason, Detail: k.Decision.Detail, Member: state.ID(k.Decision.Member)},
 			Members:        state.FromMemory(k.Memory, k.View),
+			History:        h.past.Log(),
 		})
 	}
 	return ""

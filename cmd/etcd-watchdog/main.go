@@ -121,7 +121,7 @@ did and why.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
-	root.AddCommand(newRun(), newStatus(), newPlan(), newDoctor(), newHeal(), newKeys(), newPause(), newResume(), newCheckConfig(), newVersion())
+	root.AddCommand(newRun(), newStatus(), newPlan(), newDoctor(), newHeal(), newKeys(), newHistory(), newPause(), newResume(), newCheckConfig(), newVersion())
 	return root
 }
 

@@ -48,7 +48,7 @@ func (m *monitor) counted(next event.Recorder) event.Recorder {
 // seen takes what a poll has left.
 func (m *monitor) seen(k watchdog.Kept) {
 	if m != nil && m.exporter != nil {
-		m.exporter.Observe(metrics.Observation(k))
+		m.exporter.Observe(metrics.Observation{Memory: k.Memory, View: k.View, Decision: k.Decision, Conditions: k.Conditions()})
 	}
 }
 

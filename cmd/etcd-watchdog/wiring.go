@@ -17,6 +17,7 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/config"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/etcd"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/history"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/maintenance"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/systemd"
@@ -121,6 +122,24 @@ type surroundings struct {
 	pause  func() (cluster.Pause, error) // what somebody has asked for; nil: it does not matter
 	beside func(cluster.View) error      // whether it is the one next to its member; nil: it never is
 	watch  *monitor                      // shows the daemon to Prometheus; nil: nothing does
+	past   *history.Keeper               // keeps what is done; nil: nothing does
+}
+
+// recorder is what the loop reports to: the log, and whoever counts and keeps.
+func (h host) recorder(log event.Recorder) event.Recorder {
+	log = h.watch.counted(log)
+	if h.past != nil {
+		log = h.past.Recorder(log)
+	}
+	return log
+}
+
+// seen takes what a poll has left.
+func (h host) seen(k watchdog.Kept) {
+	if h.past != nil {
+		h.past.Settle(k.View.At, k.Conditions())
+	}
+	h.watch.seen(k)
 }
 
 // alive carries the loop's word to those who act on it: systemd's watchdog and
@@ -172,7 +191,7 @@ func (p *program) generate(c config.Config, logger *event.Logger) (generation, e
 	if err != nil {
 		return generation{}, configError(err)
 	}
-	heart, recorder := alive{p.progress, p.book, c.Claim.TTL}, p.host.watch.counted(logger)
+	heart, recorder := alive{p.progress, p.book, c.Claim.TTL}, p.host.recorder(logger)
 	dog := &watchdog.Watchdog{
 		Limits:         c.Limits, // see bounds
 		RequestTimeout: c.Etcd.RequestTimeout,
@@ -195,7 +214,7 @@ func (p *program) generate(c config.Config, logger *event.Logger) (generation, e
 		Version:  version,
 		Learnt:   p.host.learnt,
 		Keep:     p.host.keep,
-		Seen:     p.host.watch.seen,
+		Seen:     p.host.seen,
 		Recorder: recorder,
 		Status:   p.line.tell,
 		Alive:    heart,

@@ -111,48 +111,25 @@ func (to sink) cluster(v cluster.View) {
 // conditions shows all conditions with how often they stand, and those that do
 // with their members.
 func (to sink) conditions(o Observation) {
-	counts := map[event.Kind]int{}
-	for _, c := range standingIn(o) {
-		counts[c.kind]++
-		m, _ := o.View.Member(c.member)
-		to.set(standing, 1, id(c.member), label(m.Name), c.kind.String(), c.kind.Row().Level.String())
+	type key struct {
+		kind   event.Kind
+		member cluster.MemberID
+	}
+	counts, seen := map[event.Kind]int{}, map[key]bool{}
+	for _, e := range o.Conditions {
+		if seen[key{e.Kind, e.Member}] {
+			continue
+		}
+		seen[key{e.Kind, e.Member}] = true
+		counts[e.Kind]++
+		m, _ := o.View.Member(e.Member)
+		to.set(standing, 1, id(e.Member), label(m.Name), e.Kind.String(), e.Kind.Row().Level.String())
 	}
 	for _, row := range event.Table() {
 		if row.Kind.Condition() {
 			to.set(condition, float64(counts[row.Kind]), row.Name, row.Level.String())
 		}
 	}
-}
-
-type stands struct {
-	kind   event.Kind
-	member cluster.MemberID
-}
-
-// standingIn returns each condition that stands, once.
-func standingIn(o Observation) []stands {
-	var all []stands
-	seen := map[stands]bool{}
-	add := func(kind event.Kind, member cluster.MemberID) {
-		if c := (stands{kind, member}); !seen[c] {
-			seen[c] = true
-			all = append(all, c)
-		}
-	}
-	for _, c := range o.Decision.Standing {
-		if kind, ok := event.ConditionNamed(string(c.Reason)); ok {
-			add(kind, c.Member)
-		}
-	}
-	for _, m := range o.View.Members {
-		if m.Contact == cluster.Answered && m.Quota.Conflict() {
-			add(event.QuotaDiffers, m.ID)
-		}
-	}
-	if len(o.View.Disk.StaleFiles) > 0 {
-		add(event.StaleFiles, o.View.Local)
-	}
-	return all
 }
 
 func (to sink) claim(o Observation) {

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -70,8 +69,9 @@ func NewExporter(s *State, o Options) (*Exporter, error) {
 			return nil, err
 		}
 	}
-	// Not into the file: node_exporter has series of these names itself.
-	if err := errors.Join(served.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})), served.Register(collectors.NewGoCollector())); err != nil {
+	// Not into the file: node_exporter has series of these names itself. Not Go's
+	// own collector: what it reads takes more memory than all the rest.
+	if err := served.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})); err != nil {
 		return nil, err
 	}
 	return &Exporter{State: s, Options: o, wake: make(chan struct{}, 1), served: served, filed: file}, nil

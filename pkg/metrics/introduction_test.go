@@ -20,6 +20,12 @@ Alert rules are in [etcd-watchdog.rules.yml](../deploy/prometheus/etcd-watchdog.
 [etcd-watchdog.json](../deploy/grafana/etcd-watchdog.json). Each daemon shows the whole cluster, so a query over a cluster
 takes one of them: ` + "`max by (member_id, member_name) (etcd_watchdog_member_db_size_bytes)`" + `.
 
+![A heal as Prometheus saw it: the files, the pages in use, the alarms and the tickets](images/heal.svg)
+
+` + "`make prometheus`" + ` drew this from the answers of a real Prometheus that scraped three watchdogs next to a real cluster. The
+bars are defragmentations, one member at a time. The gap is where the test held the watchdogs still, so that the cluster
+could fill up.
+
 The number of series of a daemon depends on the present member list alone. Members that left the list leave the metrics.
 Counters begin with 0 when the process starts.
 

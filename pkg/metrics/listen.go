@@ -61,7 +61,10 @@ func (s *server) close() {
 // handler answers three paths and no other.
 func handler(s *State, g prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
+		MaxRequestsInFlight: maxScrapes,
+		DisableCompression:  true, // an answer has some 20 KiB; a compressor takes a megabyte
+	}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "etcd-watchdog is running\n") // who does not read it has gone
 	})

@@ -46,9 +46,10 @@ func observation(at time.Time, ids ...cluster.MemberID) metrics.Observation {
 			Disk:   cluster.Disk{Known: true, FreeBytes: 1 << 40, StaleFiles: []string{"db.tmp.1"}, StaleBytes: 1 << 20},
 			Pause:  cluster.Pause{Since: at.Add(-time.Hour), Until: at.Add(time.Hour)},
 		},
-		Decision: policy.Decision{Reason: policy.NospaceArmed, Standing: []policy.Condition{
-			{Reason: policy.NospaceArmed}, {Reason: policy.NearQuota, Member: ids[0]}, {Reason: policy.NearQuota, Member: ids[0]},
-		}},
+		Decision: policy.Decision{Reason: policy.NospaceArmed},
+		Conditions: []event.Event{
+			{Kind: event.NospaceArmed}, {Kind: event.NearQuota, Member: ids[0]}, {Kind: event.NearQuota, Member: ids[0]}, {Kind: event.StaleFiles, Member: ids[0]},
+		},
 		Memory: policy.Memory{HeldSince: at.Add(-time.Minute)},
 	}
 	for i, id := range ids {
@@ -316,8 +317,8 @@ func TestDocumentation(t *testing.T) {
 	for _, d := range metrics.All() {
 		text += fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", d.Name, d.Kind, d.Unit, strings.Join(d.Labels, ", "), d.Help)
 	}
-	text += "\nThe listener also has the `process_*` and `go_*` series of the Go client library; the file has not,\n" +
-		"since node_exporter has series of these names itself.\n"
+	text += "\nThe listener also has the `process_*` series of the Go client library; the file has not, since node_exporter\n" +
+		"has series of these names itself.\n"
 	if *update {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

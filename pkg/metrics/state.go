@@ -9,12 +9,13 @@ import (
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
-// Observation is what one poll leaves: what was seen, what is remembered, and
-// what was decided.
+// Observation is what one poll leaves: what was seen, what is remembered, what
+// was decided, and which conditions stand.
 type Observation struct {
-	Memory   policy.Memory
-	View     cluster.View
-	Decision policy.Decision
+	Memory     policy.Memory
+	View       cluster.View
+	Decision   policy.Decision
+	Conditions []event.Event
 }
 
 // good reports that the poll reached the member on this host and read its list.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/forecast"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/history"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/policy"
 )
 
@@ -24,6 +25,8 @@ type Record struct {
 	PolledAt       time.Time `json:"polled_at,omitzero"` // zero: nothing was ever recorded
 	Decision       Decision  `json:"decision,omitzero"`
 	Members        []Member  `json:"members,omitempty"` // each id once
+
+	History history.Log `json:"history,omitzero"` // what was done, for people
 }
 
 // Decision is the last decision, as it is reported.

@@ -40,8 +40,8 @@ const (
 	version = 1
 
 	// maxBytes is enough for sixty members with all the growth that is kept of
-	// one, and more members than that no etcd has.
-	maxBytes = 1 << 20
+	// one, and more members than that no etcd has, and for the longest history.
+	maxBytes = 2 << 20
 )
 
 // document is the file.

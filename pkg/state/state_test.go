@@ -173,7 +173,7 @@ func TestWhatCannotBeUnderstoodIsMovedAside(t *testing.T) {
 		{"less than nothing won", `{"version":1,"members":[{"id":"a","won_bytes":-1}]}`, "member a has won -1 bytes"},
 		{"backwards", `{"version":1,"members":[{"id":"a","bytes_per_second":-1}]}`, "at -1 bytes a second"},
 		{"longer than a life", `{"version":1,"members":[{"id":"a","cooldown_seconds":1e300}]}`, "cooldown of 1e+300 seconds"},
-		{"too long", `{"version":1}` + strings.Repeat(" ", 1<<20), "more than 1048576 bytes"},
+		{"too long", `{"version":1}` + strings.Repeat(" ", 2<<20), "more than 2097152 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -214,7 +214,7 @@ func TestSaveRefusesWhatItCouldNotLoad(t *testing.T) {
 	save(t, s, record())
 	for name, spoil := range map[string]func(*state.Record){
 		"a member twice": func(r *state.Record) { r.Members[0].ID = r.Members[1].ID },
-		"too long":       func(r *state.Record) { r.Decision.Detail = strings.Repeat("x", 1<<20) },
+		"too long":       func(r *state.Record) { r.Decision.Detail = strings.Repeat("x", 2<<20) },
 	} {
 		r := record()
 		spoil(&r)

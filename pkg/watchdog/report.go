@@ -13,16 +13,7 @@ import (
 
 // tell reports the conditions that stand at a look, when they change.
 func (w *Watchdog) tell(v cluster.View, d policy.Decision) {
-	var standing []event.Event
-	for _, c := range d.Standing {
-		if kind, ok := event.ConditionNamed(string(c.Reason)); ok {
-			standing = append(standing, about(v, kind, c))
-		}
-	}
-	standing = append(standing, conflicts(v)...)
-	standing = append(standing, stale(v)...)
-	standing = append(standing, ignored(v)...)
-	for _, e := range w.conditions.Update(v.At, standing) {
+	for _, e := range w.conditions.Update(v.At, standing(v, d)) {
 		w.Recorder.Record(e)
 	}
 }
