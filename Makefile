@@ -103,6 +103,10 @@ bench: servers ## measure on real clusters what the watchdogs win; takes half an
 	$(GO) run ./test/bench/sustained
 	$(GO) run ./test/bench/keys
 
+.PHONY: prometheus
+prometheus: build servers ## a real Prometheus scrapes real watchdogs through a heal, runs every query and draws docs/images/heal.svg; 3 minutes
+	$(GO) run ./test/prometheus
+
 .PHONY: servers
 servers: $(SERVERS) $(RESTORERS) ## build the real etcd servers that tests and the demo run, and the etcdutl of each
 
@@ -168,7 +172,8 @@ install: ## install what make build has built, with units, catalog, manual pages
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog docs/runbook.md docs/events.md docs/metrics.md
 	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/licenses/etcd-watchdog/LICENSE
 	install -D -m 0644 deploy/third-party-licenses $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/third-party-licenses
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf deploy/prometheus/etcd-watchdog.rules.yml deploy/grafana/etcd-watchdog.json
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/*.conf deploy/systemd/examples/etcd-watchdog-notify.service deploy/prometheus/etcd-watchdog.rules.yml deploy/grafana/etcd-watchdog.json
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/doc/etcd-watchdog/examples deploy/systemd/examples/etcd-watchdog-notify
 	test -e $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml || install -D -m 0644 configs/etcd-watchdog.yaml $(DESTDIR)/etc/etcd-watchdog/etcd-watchdog.yaml
 
 .PHONY: clean

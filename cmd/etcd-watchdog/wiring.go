@@ -126,7 +126,7 @@ type surroundings struct {
 }
 
 // recorder is what the loop reports to: the log, and whoever counts and keeps.
-func (h host) recorder(log event.Recorder) event.Recorder {
+func (h surroundings) recorder(log event.Recorder) event.Recorder {
 	log = h.watch.counted(log)
 	if h.past != nil {
 		log = h.past.Recorder(log)
@@ -135,7 +135,7 @@ func (h host) recorder(log event.Recorder) event.Recorder {
 }
 
 // seen takes what a poll has left.
-func (h host) seen(k watchdog.Kept) {
+func (h surroundings) seen(k watchdog.Kept) {
 	if h.past != nil {
 		h.past.Settle(k.View.At, k.Conditions())
 	}

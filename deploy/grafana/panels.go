@@ -4,7 +4,7 @@ package grafana
 type annotation struct{ title, text, color, expr string }
 
 var annotations = []annotation{
-	{"Defragmentation", "member {{member_name}}", "orange", of("(etcd_watchdog_work_started_timestamp_seconds > 0)")},
+	{"Defragmentation", "by {{instance}}", "orange", of(`sum by (job, instance) (increase(etcd_watchdog_work_total{kind="defragment", outcome="done"}[$__rate_interval]) > 0)`)},
 	{"Compaction", "by {{instance}}", "blue", of(`sum by (job, instance) (increase(etcd_watchdog_work_total{kind="compact", outcome="done"}[$__rate_interval]) > 0)`)},
 	{"Healed", "by {{instance}}", "green", of("(increase(etcd_watchdog_heals_total[$__rate_interval]) > 0)")},
 }
