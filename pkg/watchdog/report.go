@@ -15,6 +15,7 @@ import (
 func (w *Watchdog) tell(v cluster.View, d policy.Decision) {
 	for _, e := range w.conditions.Update(v.At, standing(v, d)) {
 		w.Recorder.Record(e)
+		w.kept.due = true // the history of conditions is kept too
 	}
 }
 
@@ -96,13 +97,13 @@ func ignored(v cluster.View) []event.Event {
 		"%d keys, remove them with: etcdctl del %s", len(v.Claims.Ignored), strings.Join(v.Claims.Ignored[:min(3, len(v.Claims.Ignored))], "; etcdctl del "))})}
 }
 
-// keep has what was learnt kept: after work, when the reason changes, and else
+// keep has what was learnt kept: after work, when the reason or a condition changes, and else
 // once a minute. That it can't be kept is reported once, and no reason to stop.
 func (w *Watchdog) keep(v cluster.View, d policy.Decision) {
-	if w.Keep == nil || !w.progressed && d.Reason == w.kept.reason && v.At.Sub(w.kept.at) < keepEvery {
+	if w.Keep == nil || !w.progressed && !w.kept.due && d.Reason == w.kept.reason && v.At.Sub(w.kept.at) < keepEvery {
 		return
 	}
-	w.kept = kept{v.At, d.Reason}
+	w.kept = kept{at: v.At, reason: d.Reason}
 	if err := w.Keep(Kept{Memory: w.memory, View: v, Decision: d}); err != nil {
 		w.failed(v, "state", fmt.Errorf("keeping what a restart should know: %w", err))
 		return

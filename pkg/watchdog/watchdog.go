@@ -89,6 +89,7 @@ type state struct {
 type kept struct {
 	at     time.Time
 	reason policy.Reason
+	due    bool // a condition was reported since
 }
 
 // routine is what compactions alone have done since it was last told.
