@@ -25,6 +25,10 @@ import (
 // it keeps garbage from piling up in a process that runs for years beside etcd.
 const memoryLimit = 16 << 20
 
+// gcPercent has garbage collected at half the size that Go would wait for. The
+// heap in use has 2 MiB, so that costs next to nothing.
+const gcPercent = 50
+
 func newRun() *cobra.Command {
 	var path string
 	var dry bool
@@ -82,6 +86,7 @@ func daemon(cmd *cobra.Command, from source, dry bool) error {
 	defer func() { closeLogger(p.recorder) }()
 	defer func() { _ = p.cluster.Close() }() // the process ends
 	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(gcPercent)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our standard error may go; the work must not end with it
 	warnings := slices.DeleteFunc([]string{warning, unseen(c.Disk.DataDir), forgets, ignoredByDaemon(os.Environ())}, func(w string) bool { return w == "" })
 	recorder.Record(event.Event{Kind: event.Started, Version: version, Endpoint: c.Etcd.Endpoint, Detail: strings.Join(warnings, "; ")})
