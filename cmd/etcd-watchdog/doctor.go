@@ -55,8 +55,8 @@ func (d *doctorCommand) run(cmd *cobra.Command) error {
 	findings := doctor.Examine(facts)
 	verdict := doctor.Verdict(facts, findings)
 	out := cmd.OutOrStdout()
-	if d.json() {
-		err = writeJSON(out, examination(facts, findings, verdict))
+	if d.machine() {
+		err = d.write(out, examination(facts, findings, verdict))
 	} else {
 		_, err = io.WriteString(out, examinationTable(findings, terminalOf(out)))
 	}

@@ -43,8 +43,8 @@ Exit status: 0 shown, 1 the state cannot be read.`,
 				from = now.Add(-since)
 			}
 			report := history.NewReport(record.History, now, from, event.Escape(place.directory()))
-			if format.json() {
-				return writeJSON(cmd.OutOrStdout(), report)
+			if format.machine() {
+				return format.write(cmd.OutOrStdout(), report)
 			}
 			if err := report.WriteTable(cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("write the answer: %w", err)

@@ -91,8 +91,8 @@ func (f *keysFlags) run(cmd *cobra.Command) error {
 		return explained("read the keys", err)
 	}
 	report := survey.Report()
-	if f.json() {
-		return writeJSON(cmd.OutOrStdout(), newKeysJSON(f.survey, report, reading))
+	if f.machine() {
+		return f.write(cmd.OutOrStdout(), newKeysJSON(f.survey, report, reading))
 	}
 	if _, err := io.WriteString(cmd.OutOrStdout(), keysTable(report, reading)); err != nil {
 		return fmt.Errorf("write the answer: %w", err)

@@ -6,38 +6,83 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
-// output is how a reading command writes its answer: -o table, for people, or
-// -o json, one documented object for programs.
-type output struct{ format string }
+// The forms of an answer, by the names that etcdctl gives them.
+const (
+	formTable  = "table"  // for people
+	formSimple = "simple" // a line for each row
+	formWide   = "wide"   // the table, with more columns
+	formFields = "fields" // a line for each field
+	formJSON   = "json"   // one documented object for programs
+)
 
-// add declares the flag on a command. Anything but the two is a usage error.
-func (o *output) add(cmd *cobra.Command) {
-	o.format = "table"
-	cmd.Flags().VarP((*outputFormat)(&o.format), "output", "o", "`form` of the answer: table or json")
+// writeOut is etcdctl's variable for the form.
+const writeOut = "ETCDCTL_WRITE_OUT"
+
+// output is how a reading command writes its answer. Anything but the forms that
+// it has is a usage error; in the environment, which is etcdctl's too, a warning.
+type output struct {
+	format  string
+	further []string // forms besides table, fields and json
 }
 
-func (o *output) json() bool { return o.format == "json" }
+// add declares the flags on a command: etcdctl's, and an alias.
+func (o *output) add(cmd *cobra.Command) {
+	o.format = formTable
+	cmd.Flags().VarP((*outputForm)(o), "write-out", "w", "`form` of the answer: "+strings.Join(o.forms(), ", "))
+	cmd.Flags().VarP((*outputForm)(o), "output", "o", "the same as --write-out, a `form`")
+	cmd.MarkFlagsMutuallyExclusive("write-out", "output")
+	cmd.PreRun = func(cmd *cobra.Command, _ []string) { o.fromEnvironment(cmd) }
+}
 
-// outputFormat is the value of the flag.
-type outputFormat string
+// forms returns those that the command has.
+func (o *output) forms() []string {
+	return slices.Concat([]string{formTable}, o.further, []string{formFields, formJSON})
+}
 
-func (f *outputFormat) String() string { return string(*f) }
-
-func (f *outputFormat) Type() string { return "form" }
-
-func (f *outputFormat) Set(s string) error {
-	if s != "table" && s != "json" {
-		return errors.New("want table or json")
+// fromEnvironment takes etcdctl's variable, if no flag says anything else.
+func (o *output) fromEnvironment(cmd *cobra.Command) {
+	value := os.Getenv(writeOut)
+	if value == "" || cmd.Flags().Changed("write-out") || cmd.Flags().Changed("output") {
+		return
 	}
-	*f = outputFormat(s)
+	if err := (*outputForm)(o).Set(value); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %q is no form of this command (%v); writing a table\n", writeOut, value, err)
+	}
+}
+
+// machine reports that the answer is for programs.
+func (o *output) machine() bool { return o.format == formJSON || o.format == formFields }
+
+// write writes an answer for programs.
+func (o *output) write(w io.Writer, v any) error {
+	if o.format == formFields {
+		return writeFields(w, v)
+	}
+	return writeJSON(w, v)
+}
+
+// outputForm is the value of the flags.
+type outputForm output
+
+func (f *outputForm) String() string { return f.format }
+
+func (f *outputForm) Type() string { return "form" }
+
+func (f *outputForm) Set(s string) error {
+	forms := (*output)(f).forms()
+	if !slices.Contains(forms, s) {
+		return errors.New("want " + strings.Join(forms[:len(forms)-1], ", ") + " or " + forms[len(forms)-1])
+	}
+	f.format = s
 	return nil
 }
-
 // writeJSON writes one object, indented, with a line end behind it.
 func writeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)

@@ -12,24 +12,56 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func TestOutputTakesTableAndJSONOnly(t *testing.T) {
+func TestOutputForms(t *testing.T) {
 	for _, c := range []struct {
-		args []string
-		json bool
-		ok   bool
+		args        []string
+		environment string
+		form        string // empty: a usage error
+		warns       bool
 	}{
-		{nil, false, true},
-		{[]string{"-o", "table"}, false, true},
-		{[]string{"--output=json"}, true, true},
-		{[]string{"-o", "yaml"}, false, false},
-		{[]string{"-o", ""}, false, false},
+		{nil, "", "table", false},
+		{[]string{"-o", "table"}, "", "table", false},
+		{[]string{"--output=json"}, "", "json", false},
+		{[]string{"-w", "fields"}, "", "fields", false},
+		{[]string{"--write-out", "simple"}, "", "simple", false},
+		{[]string{"-o", "yaml"}, "", "", false},
+		{[]string{"-o", ""}, "", "", false},
+		{[]string{"-w", "wide"}, "", "", false}, // this command does not have it
+		{[]string{"-w", "json", "-o", "table"}, "", "", false},
+		{nil, "json", "json", false},
+		{[]string{"-o", "table"}, "json", "table", false},
+		{nil, "protobuf", "table", true},
 	} {
-		var out output
-		cmd := &cobra.Command{}
+		t.Setenv(writeOut, c.environment)
+		out, got := output{further: []string{formSimple}}, ""
+		var stderr bytes.Buffer
+		cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error {
+			got = out.format
+			return nil
+		}}
 		out.add(cmd)
-		if err := cmd.ParseFlags(c.args); (err == nil) != c.ok || c.ok && out.json() != c.json {
-			t.Errorf("%q: json %v, error %v", c.args, out.json(), err)
+		cmd.SetArgs(append([]string{}, c.args...))
+		cmd.SetErr(&stderr)
+		if err := cmd.Execute(); (err != nil) != (c.form == "") || got != c.form || (stderr.Len() > 0) != c.warns {
+			t.Errorf("%q with %s=%s: form %q, error %v, said %q", c.args, writeOut, c.environment, got, err, stderr.String())
 		}
+	}
+}
+
+func TestFieldsAreThoseOfTheJSON(t *testing.T) {
+	var b bytes.Buffer
+	err := writeFields(&b, map[string]any{"a": []any{map[string]any{"name": "m0", "n": 12345678901234}, true, nil}, "b": map[string]any{}, "c": "x\n\"y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `"a[0].n" : 12345678901234
+"a[0].name" : "m0"
+"a[1]" : true
+"a[2]" : null
+"c" : "x\n\"y"
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
 

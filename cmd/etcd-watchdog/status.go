@@ -21,7 +21,8 @@ const judged = `Exit status: 0 fine, 1 warning, 2 critical, 3 unknown, as Nagios
 expect them; 64 usage, 78 configuration.`
 
 func newStatus() *cobra.Command {
-	var r reading
+	r := reading{output: output{further: []string{formSimple, formWide}}}
+	var watch watchFlag
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the cluster as the daemon sees it, and the daemon",
@@ -31,15 +32,18 @@ has kept, and writes nothing. The daemon need not run; whether it does is said.
 ` + judged,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			facts, err := r.look(cmd)
-			if err != nil {
-				return err
-			}
-			s := report.NewStatus(facts)
-			return r.answer(cmd, s, s.Common)
+			return watch.run(cmd, func(ctx context.Context) error {
+				facts, err := r.look(ctx, cmd)
+				if err != nil {
+					return err
+				}
+				s := report.NewStatus(facts)
+				return r.answer(cmd, statusForms{s, r.format}, s.Common)
+			})
 		},
 	}
 	r.add(cmd)
+	watch.add(cmd)
 	return cmd
 }
 
@@ -59,7 +63,7 @@ configuration; what they alone know (their disks, their pauses) is not in it.
 ` + judged,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			facts, err := r.look(cmd)
+			facts, err := r.look(cmd.Context(), cmd)
 			if err != nil {
 				return err
 			}
@@ -87,12 +91,12 @@ func (r *reading) add(cmd *cobra.Command) {
 }
 
 // look finds out everything that is to be reported.
-func (r *reading) look(cmd *cobra.Command) (report.Facts, error) {
+func (r *reading) look(ctx context.Context, cmd *cobra.Command) (report.Facts, error) {
 	c, err := r.load(cmd)
 	if err != nil {
 		return report.Facts{}, err
 	}
-	return r.lookFrom(cmd.Context(), c)
+	return r.lookFrom(ctx, c)
 }
 
 // lookFrom looks from the member behind the configured endpoint.
@@ -139,8 +143,8 @@ type tabled interface {
 func (r *reading) answer(cmd *cobra.Command, of tabled, c report.Common) error {
 	out := cmd.OutOrStdout()
 	var err error
-	if r.json() {
-		err = writeJSON(out, of)
+	if r.machine() {
+		err = r.write(out, of)
 	} else {
 		err = of.WriteTable(out, report.Style{Color: terminalOf(out).color, Escape: event.Escape})
 	}
