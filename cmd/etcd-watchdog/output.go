@@ -83,6 +83,7 @@ func (f *outputForm) Set(s string) error {
 	f.format = s
 	return nil
 }
+
 // writeJSON writes one object, indented, with a line end behind it.
 func writeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)

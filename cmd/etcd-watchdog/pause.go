@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/event"
+	"github.com/etcd-watchdog/etcd-watchdog/pkg/pause"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/state"
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/watchdog"
 )
@@ -24,11 +25,12 @@ const (
 
 func newPause() *cobra.Command {
 	var place stateDir
+	var whole wide
 	var length time.Duration
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "pause --for DURATION",
-		Short: "Have this host's watchdog work on nothing for a while",
+		Short: "Have this host's watchdog, or all of them, work on nothing for a while",
 		Long: `pause has the daemon on this host begin no work from its next look on. It goes on
 watching and reporting and keeps its tickets; what it has begun it finishes. The
 other watchdogs work on. This host's member they touch only under NOSPACE, or when
@@ -36,6 +38,10 @@ its file is at thresholds.urgent-at, and nobody has worked on it for
 maintenance.adopt-after.
 
 A pause ends by itself, outlives restarts and reboots, and replaces an earlier one.
+
+With --cluster every watchdog of the cluster pauses, by one key in etcd with a lease.
+While etcd refuses writes that is not possible. Then the command changes nothing, and
+prints what to run on each host.
 
 Exit status: 0 paused, 1 not.`,
 		Args: noArguments,
@@ -49,7 +55,13 @@ Exit status: 0 paused, 1 not.`,
 			if len(reason) > maxPauseReason {
 				return usageError(fmt.Errorf("--reason: longer than %d bytes", maxPauseReason))
 			}
+			if err := whole.check(cmd); err != nil {
+				return err
+			}
 			p := watchdog.PauseFor(length, reason)
+			if whole.whole {
+				return whole.pauseCluster(cmd, pause.Cluster{Since: p.Since, Until: p.Until, Reason: p.Reason})
+			}
 			if err := state.SavePause(place.directory(), p); err != nil {
 				return cannotPause(err, place.directory())
 			}
@@ -60,20 +72,29 @@ Exit status: 0 paused, 1 not.`,
 	place.add(cmd)
 	cmd.Flags().DurationVar(&length, "for", 0, "for how `long`, as 30m or 2h")
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` that the reports repeat")
+	whole.add(cmd)
 	return cmd
 }
 
 func newResume() *cobra.Command {
 	var place stateDir
+	var whole wide
 	cmd := &cobra.Command{
 		Use:   "resume",
-		Short: "End the pause of this host's watchdog",
+		Short: "End the pause of this host's watchdog, or of the cluster",
 		Long: `resume ends what pause has begun; the daemon works again from its next look on.
-Where there is no pause, nothing is changed.
+Where there is no pause, nothing is changed. With --cluster it ends what pause
+--cluster has begun, also while etcd refuses writes.
 
 Exit status: 0 there is no pause any more, 1 not.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := whole.check(cmd); err != nil {
+				return err
+			}
+			if whole.whole {
+				return whole.resumeCluster(cmd)
+			}
 			if err := state.RemovePause(place.directory()); err != nil {
 				return cannotPause(err, place.directory())
 			}
@@ -82,6 +103,7 @@ Exit status: 0 there is no pause any more, 1 not.`,
 		},
 	}
 	place.add(cmd)
+	whole.add(cmd)
 	return cmd
 }
 

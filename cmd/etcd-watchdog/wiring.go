@@ -103,7 +103,7 @@ type generation struct {
 // program is a watchdog with everything that it stands on.
 type program struct {
 	generation
-	store    *claim.EtcdStore
+	store    *sharedStore
 	notifier *systemd.Notifier
 	line     *statusLine
 	progress *systemd.Progress
@@ -163,8 +163,8 @@ func build(c config.Config, recorder *event.Logger, session *claim.Session, here
 	p := &program{host: here, dry: dry, passive: dry || c.Limits.Observe, notifier: systemd.NewNotifier(os.Getenv("NOTIFY_SOCKET"))}
 	p.line = newStatusLine(p.notifier.Status)
 	p.progress = systemd.NewProgress(c.Claim.TTL, p.notifier.Alive)
-	name, _ := os.Hostname()          // for people who read who holds the claim; empty is legible too
-	p.store = claim.NewEtcdStore(nil) // see use
+	name, _ := os.Hostname()                                                           // for people who read who holds the claim; empty is legible too
+	p.store = &sharedStore{EtcdStore: claim.NewEtcdStore(nil), prefix: c.Claim.Prefix} // see use
 	c.Limits.DeliveryBound = etcd.DeliveryBound
 	c.Claim.Settle = c.Limits.Settled()
 	p.book = claim.New(p.store, p.store, c.Claim, claim.Identity{Host: name, Process: os.Getpid(), Version: version}, session)
@@ -209,7 +209,7 @@ func (p *program) generate(c config.Config, logger *event.Logger) (generation, e
 			return nil // what could not be found out is found out by the first step that is refused
 		},
 		Disk:     diskIn(c.Disk.DataDir),
-		Pause:    p.host.pause,
+		Pause:    p.store.with(p.host.pause),
 		Beside:   p.host.beside,
 		Version:  version,
 		Learnt:   p.host.learnt,

@@ -41,7 +41,7 @@ func (o Options) Survey(ctx context.Context, store Store) (Survey, error) {
 	future := map[ticketName]bool{}
 	for _, kv := range listing.Keys {
 		name, half, ok := l.parse(kv.Key)
-		if strings.HasPrefix(kv.Key, hostPrefix(o.Prefix)) {
+		if strings.HasPrefix(kv.Key, hostPrefix(o.Prefix)) || kv.Key == o.Prefix+"/pause" { // pause: of the whole cluster, see pkg/pause
 			continue
 		}
 		if !ok {

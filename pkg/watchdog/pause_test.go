@@ -64,3 +64,32 @@ func TestMemberOfAPausedHostIsAdopted(t *testing.T) {
 		s.healed(10 * time.Minute)
 	})
 }
+
+// TestPauseThatIsReadWithTheClaim: the pause of a cluster is known only once the
+// claim has been read, and the first tick obeys it.
+func TestPauseThatIsReadWithTheClaim(t *testing.T) {
+	play(t, etcdtest.DefaultConfig(1), func(s *stage) {
+		pause := watchdog.PauseFor(time.Hour, "the whole cluster")
+		s.fill(1)
+		p, dog := s.prepare(1, s.open(1))
+		asked := 0
+		dog.Pause = func() (cluster.Pause, error) {
+			if asked++; asked == 1 {
+				return cluster.Pause{}, nil
+			}
+			return pause, nil
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		p.stop = stop
+		s.running[1] = p
+		go func() {
+			defer close(p.ended)
+			dog.Run(ctx)
+			p.kill()
+		}()
+		time.Sleep(10 * time.Minute) // of the stage
+		if done := s.journal.of(event.CompactionStarted, event.DefragmentationStarted, event.AlarmDisarmed); len(done) > 0 {
+			s.Errorf("worked although paused: %v", done)
+		}
+	})
+}

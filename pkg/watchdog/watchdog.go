@@ -201,14 +201,7 @@ func (w *Watchdog) extend(now time.Time) {
 // watchdog is paused.
 func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
 	v := w.Observer.Observe(ctx, now)
-	if w.Pause != nil {
-		var err error
-		if v.Pause, err = w.Pause(); err != nil {
-			w.failed(v, "pause", err)
-		} else {
-			delete(w.errors, "pause")
-		}
-	}
+	w.readPause(&v)
 	if w.Disk != nil {
 		v.Disk = w.Disk()
 		if v.Disk.Problem != "" {
@@ -229,6 +222,7 @@ func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
 	v.Claims.Term = 0
 	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
 		v.Claims = w.readClaims(ctx, v)
+		w.readPause(&v) // that of the cluster is read along with the claim
 	}
 	v.Ended = now.Add(time.Since(began))
 	w.complete(&v)
@@ -264,6 +258,19 @@ func (w *Watchdog) complete(v *cluster.View) {
 			v.NotBeside = err.Error()
 		}
 	}
+}
+
+// readPause finds out whether this watchdog is paused.
+func (w *Watchdog) readPause(v *cluster.View) {
+	if w.Pause == nil {
+		return
+	}
+	var err error
+	if v.Pause, err = w.Pause(); err != nil {
+		w.failed(*v, "pause", err)
+		return
+	}
+	delete(w.errors, "pause")
 }
 
 // checkRights finds out, once and as early as it can, whether etcd will let us
