@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -302,7 +303,7 @@ func TestNamesOfMembersAreEscapedAndCut(t *testing.T) {
 	for _, f := range gather(t, s) {
 		for _, m := range f.Metric {
 			for _, l := range m.Label {
-				if len(l.GetValue()) > 64 || strings.ContainsAny(l.GetValue(), "\n\xff") {
+				if len(l.GetValue()) > 64 || strings.Contains(l.GetValue(), "\n") || !utf8.ValidString(l.GetValue()) {
 					t.Fatalf("%s has the label %q", f.GetName(), l.GetValue())
 				}
 			}
