@@ -26,6 +26,15 @@ var rules = []struct {
 	{9, "Work is due and cannot or should not be done", world.nothing},
 }
 
+// Rules returns when each rule applies, in their order.
+func Rules() []string {
+	var when []string
+	for _, rule := range rules {
+		when = append(when, rule.when)
+	}
+	return when
+}
+
 // Decide returns what is to be done next. Equal inputs give equal decisions,
 // and no input is modified (I9).
 func Decide(l Limits, now time.Time, v cluster.View, mem Memory) Decision {
