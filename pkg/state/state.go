@@ -57,6 +57,7 @@ type Store struct {
 	path  string       // empty: nothing is kept
 	dir   *durable.Dir // nil: closed
 	shown bool         // a lock on the directory lets others see that this process runs
+	of    ID           // the cluster that the record on the disk is of; 0: not known
 }
 
 // Open returns the store of that directory, once it has been seen that a file
@@ -179,6 +180,7 @@ func (s *Store) Load() (Record, error) {
 	}
 	r, err := read(s.dir)
 	if err == nil {
+		s.of = r.ClusterID
 		return r, nil
 	}
 	aside, asideErr := s.dir.SetAside(fileName)
@@ -191,7 +193,8 @@ func (s *Store) Load() (Record, error) {
 // Save replaces the record and returns after that has reached the disk. This
 // makes the disk write at once, and it is often etcd's own: save what a restart
 // needs when it has changed, and the rest from time to time. After an error a
-// whole record is there all the same, mostly the one before.
+// whole record is there all the same, mostly the one before. A record of another
+// cluster is not replaced: it is moved aside, as one that cannot be understood.
 func (s *Store) Save(r Record) error {
 	if s.path == "" {
 		return nil
@@ -200,8 +203,8 @@ func (s *Store) Save(r Record) error {
 	if err != nil {
 		return fmt.Errorf("keep the state: %w", err)
 	}
-	if err = s.replace(text); errors.Is(err, fs.ErrNotExist) && s.Close() == nil {
-		err = s.replace(text) // the directory was removed, and may have been made again
+	if err = s.replace(r.ClusterID, text); errors.Is(err, fs.ErrNotExist) && s.Close() == nil {
+		err = s.replace(r.ClusterID, text) // the directory was removed, and may have been made again
 	}
 	if err != nil {
 		return fmt.Errorf("keep the state: %w; free space in that directory, or make it writable: until then a restart knows only what was kept before", err)
@@ -209,7 +212,7 @@ func (s *Store) Save(r Record) error {
 	return nil
 }
 
-func (s *Store) replace(text []byte) error {
+func (s *Store) replace(of ID, text []byte) error {
 	if s.dir == nil {
 		d, err := durable.OpenDir(s.path)
 		if err != nil {
@@ -220,5 +223,11 @@ func (s *Store) replace(text []byte) error {
 	if err := s.show(); err != nil {
 		return err
 	}
+	if of != 0 && s.of != 0 && s.of != of {
+		if _, err := s.dir.SetAside(fileName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	s.of = of
 	return s.dir.Replace(fileName, text, 0o644)
 }

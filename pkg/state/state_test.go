@@ -402,3 +402,36 @@ func TestMemoryComesBack(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
+
+// The record of another cluster is kept: the endpoint may lead to that one again.
+func TestTheRecordOfAnotherClusterIsMovedAside(t *testing.T) {
+	dir := t.TempDir()
+	s, r := open(t, dir), record()
+	aside := func() []string {
+		found, err := filepath.Glob(filepath.Join(dir, "*.bad-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for range 2 {
+		if err := s.Save(r); err != nil || len(aside()) != 0 {
+			t.Fatalf("%v, aside %v", err, aside())
+		}
+	}
+	r.ClusterID++
+	for range 2 {
+		if err := s.Save(r); err != nil || len(aside()) != 1 {
+			t.Fatalf("%v, aside %v", err, aside())
+		}
+	}
+	_ = s.Close()
+	later := open(t, dir)
+	if _, err := later.Load(); err != nil {
+		t.Fatal(err)
+	}
+	r.ClusterID++
+	if err := later.Save(r); err != nil || len(aside()) != 2 {
+		t.Fatalf("after a restart: %v, aside %v", err, aside())
+	}
+}
