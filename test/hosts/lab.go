@@ -29,6 +29,9 @@ const (
 	patience = 8 * time.Minute
 )
 
+// basePackages are those that the lab installs by itself, see LAB_PKGS there.
+const basePackages = "systemd,systemd-sysv,dbus,iproute2,procps,nftables,ca-certificates"
+
 // name is of the lab's namespaces and control groups; another one, of twelve
 // characters at most, lets two labs of two checkouts run side by side.
 var name = cmp.Or(os.Getenv("ETCD_WATCHDOG_LAB"), "ewlab")
@@ -54,6 +57,7 @@ type Plan struct {
 	Hosts      int
 	Etcd       string // path of the server to run; "": that of the distribution
 	QuotaBytes int64
+	Python     bool // which Ansible needs; the hosts have an image of their own then
 }
 
 // Boot boots hosts with new disks, and ends the test's lab with the test. A test
@@ -72,6 +76,9 @@ func Boot(tb testing.TB, plan Plan) *Lab {
 	}
 	l := &Lab{tb: tb, env: append(os.Environ(),
 		"LAB_DIR="+dir, "LAB_NAME="+name, "LAB_NET="+network, "LAB_N="+strconv.Itoa(plan.Hosts), "LAB_SEED="+plan.seed(tb))}
+	if plan.Python {
+		l.env = append(l.env, "LAB_DIR="+dir+"-python", "LAB_PKGS="+basePackages+",python3,python3-apt,acl")
+	}
 	for i := range plan.Hosts {
 		l.Hosts = append(l.Hosts, &Host{Name: fmt.Sprintf("h%d", i+1), Address: fmt.Sprintf("%s.1%d", network, i+1), lab: l})
 	}
