@@ -65,7 +65,7 @@ func notified(t *testing.T, lab *Lab) {
 		t.Fatal(err)
 	}
 	h.Put(examples+"etcd-watchdog-notify", "/usr/local/lib/etcd-watchdog-notify")
-	h.Write("/usr/local/bin/page-the-operator", "#!/bin/sh\necho \"paged: $WATCHDOG_EVENT $WATCHDOG_CONDITION\"\n")
+	h.Write("/usr/local/bin/page-the-operator", "#!/bin/sh\necho \"[$WATCHDOG_EVENT $WATCHDOG_CONDITION]\"\n")
 	h.Run("chmod", "0755", "/usr/local/bin/page-the-operator")
 	h.Write("/etc/systemd/system/etcd-watchdog-notify.service", string(service))
 	h.Run("systemctl", "daemon-reload")
@@ -79,6 +79,6 @@ func notified(t *testing.T, lab *Lab) {
 	writers.Stop()
 	lab.Await("the command to hear of beginning and end", func() (bool, string) {
 		out, _ := h.Try("journalctl", "--no-pager", "--output=cat", "--unit=etcd-watchdog-notify")
-		return strings.Contains(out, "paged: nospace_armed \n") && strings.Contains(out, "paged: condition_ended nospace_armed\n"), out
+		return strings.Contains(out, "[nospace_armed ]") && strings.Contains(out, "[condition_ended nospace_armed]"), out
 	})
 }
