@@ -130,7 +130,10 @@ func TestAProcessThatWasStoppedGoesOn(t *testing.T) {
 					time.Sleep(180 * time.Second)
 					for c.after && ctx.Err() == nil {
 						p.Extend(time.Now().Add(15 * time.Second))
-						time.Sleep(10 * time.Second)
+						select {
+						case <-time.After(10 * time.Second):
+						case <-ctx.Done(): // at the same instant as the other
+						}
 					}
 				}()
 				select {
