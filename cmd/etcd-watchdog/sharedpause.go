@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/claim"
@@ -25,17 +23,11 @@ type sharedStore struct {
 
 // Read implements claim.Store.
 func (s *sharedStore) Read(ctx context.Context, prefix string) (claim.Listing, error) {
-	above := s.prefix + "/"
-	if !strings.HasPrefix(prefix, above) {
-		return s.EtcdStore.Read(ctx, prefix)
+	listing, err := s.EtcdStore.Read(ctx, prefix)
+	if err == nil && prefix == s.prefix+"/" {
+		s.note(listing)
 	}
-	listing, err := s.EtcdStore.Read(ctx, above)
-	if err != nil {
-		return listing, err
-	}
-	s.note(listing)
-	listing.Keys = slices.DeleteFunc(listing.Keys, func(kv claim.KeyValue) bool { return !strings.HasPrefix(kv.Key, prefix) })
-	return listing, nil
+	return listing, err
 }
 
 func (s *sharedStore) note(listing claim.Listing) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/etcd-watchdog/etcd-watchdog/pkg/cluster"
 )
@@ -20,12 +19,10 @@ const maxHostValue = 4 << 10
 
 // hostRecord is the value of <prefix>/host/<member id>.
 type hostRecord struct {
-	V           int       `json:"v"`
-	QuotaBytes  int64     `json:"quota_bytes,omitempty"`
-	RoomBytes   int64     `json:"room_bytes,omitempty"`
-	PausedUntil time.Time `json:"paused_until,omitzero"`
-	PauseReason string    `json:"pause_reason,omitempty"`
-	Version     string    `json:"version,omitempty"`
+	V          int    `json:"v"`
+	QuotaBytes int64  `json:"quota_bytes,omitempty"`
+	RoomBytes  int64  `json:"room_bytes,omitempty"`
+	Version    string `json:"version,omitempty"`
 }
 
 func hostPrefix(prefix string) string { return prefix + "/host/" }
@@ -48,10 +45,7 @@ func hostsIn(prefix string, listing Listing, voters []cluster.MemberID) []cluste
 		if json.Unmarshal([]byte(kv.Value), &r) != nil || r.V != hostVersion || r.RoomBytes < 0 {
 			continue
 		}
-		hosts = append(hosts, cluster.Host{
-			Member: id, QuotaBytes: r.QuotaBytes, RoomBytes: r.RoomBytes,
-			PausedUntil: r.PausedUntil, PauseReason: r.PauseReason, Version: r.Version,
-		})
+		hosts = append(hosts, cluster.Host{Member: id, QuotaBytes: r.QuotaBytes, RoomBytes: r.RoomBytes, Version: r.Version})
 	}
 	slices.SortFunc(hosts, func(a, b cluster.Host) int { return strings.Compare(a.Member.String(), b.Member.String()) })
 	return hosts
@@ -65,10 +59,7 @@ func (b *Book) Publish(ctx context.Context, h cluster.Host) error {
 	if lease == 0 {
 		return ErrNotEnrolled
 	}
-	text, err := json.Marshal(hostRecord{
-		V: hostVersion, QuotaBytes: h.QuotaBytes, RoomBytes: h.RoomBytes,
-		PausedUntil: h.PausedUntil, PauseReason: shorten(h.PauseReason), Version: shorten(h.Version),
-	})
+	text, err := json.Marshal(hostRecord{V: hostVersion, QuotaBytes: h.QuotaBytes, RoomBytes: h.RoomBytes, Version: shorten(h.Version)})
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}

@@ -184,12 +184,10 @@ type Claims struct {
 // Host is what one watchdog tells the others: a hint, which never makes anything
 // less safe.
 type Host struct {
-	Member      MemberID
-	QuotaBytes  int64     // as it learnt it; 0: it did not
-	RoomBytes   int64     // free on the disk of its member; 0: not known
-	PausedUntil time.Time // zero: it is not paused
-	PauseReason string
-	Version     string // of the watchdog
+	Member     MemberID
+	QuotaBytes int64  // as it learnt it; 0: it did not
+	RoomBytes  int64  // free on the disk of its member; 0: not known
+	Version    string // of the watchdog
 }
 
 // Host returns what the watchdog of a member has published.
@@ -267,6 +265,15 @@ func (v View) Voters() []Member {
 	return slices.DeleteFunc(slices.Clone(v.Members), func(m Member) bool { return m.Learner })
 }
 
+// VoterIDs returns the ids of the members that vote, sorted; never nil.
+func (v View) VoterIDs() []MemberID {
+	ids := []MemberID{}
+	for _, m := range v.Voters() {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
 // Leader returns the member that more than half of the voters name as their
 // leader; 0 if there is none. It is also the test for a quorum: a cluster is
 // quorate as long as this is not 0. The terms of these answers are not compared:
@@ -288,6 +295,21 @@ func (v View) Leader() MemberID {
 		}
 	}
 	return 0
+}
+
+// Role names what a member is at this observation: leader, follower, learner, or
+// unknown if it has not answered.
+func (v View) Role(m Member) string {
+	switch {
+	case m.Contact != Answered:
+		return "unknown"
+	case m.Learner:
+		return "learner"
+	case m.ID == v.Leader():
+		return "leader"
+	default:
+		return "follower"
+	}
 }
 
 // Alarmed reports that an alarm of that kind is listed for any member.

@@ -155,7 +155,7 @@ func (to sink) member(v cluster.View, m cluster.Member) {
 	if answered {
 		source = m.Quota.Source.String()
 	}
-	set(memberInfo, 1, label(m.Version), role(v, m), strconv.FormatBool(m.ID == v.Local), source)
+	set(memberInfo, 1, label(m.Version), v.Role(m), strconv.FormatBool(m.ID == v.Local), source)
 	set(memberReachable, truth(answered))
 	for _, kind := range []cluster.AlarmKind{cluster.AlarmNoSpace, cluster.AlarmCorrupt} {
 		listed := false

@@ -44,16 +44,3 @@ func truth(b bool) float64 {
 	}
 	return 0
 }
-
-func role(v cluster.View, m cluster.Member) string {
-	switch {
-	case m.Contact != cluster.Answered:
-		return "unknown"
-	case m.Learner:
-		return "learner"
-	case m.ID == v.Leader():
-		return "leader"
-	default:
-		return "follower"
-	}
-}

@@ -42,8 +42,10 @@ type Decision struct {
 func (d Decision) Acts() bool { return len(d.Steps) > 0 }
 
 // Compacts reports that the decision is a compaction and nothing else.
-func (d Decision) Compacts() bool {
-	return len(d.Steps) == 1 && d.Steps[0].Kind == cluster.StepCompact
+func (d Decision) Compacts() bool { return d.only(cluster.StepCompact) }
+
+func (d Decision) only(kind cluster.StepKind) bool {
+	return len(d.Steps) == 1 && d.Steps[0].Kind == kind
 }
 
 // under returns the decision with what its work is done under.

@@ -40,7 +40,7 @@ func (w world) tooLarge() obstacle {
 // as when keys were deleted.
 func (w world) verdictStands() bool {
 	local, ok := w.view.Member(w.view.Local)
-	if !ok || local.Contact != cluster.Answered || !w.view.Alarmed(cluster.AlarmNoSpace) ||
+	if !ok || local.Contact != cluster.Answered || !w.armed() ||
 		!w.compacted(w.memory.Of(w.view.Local)) || !w.inUseKnown(local) || w.fits(local) {
 		return false
 	}

@@ -100,11 +100,7 @@ func (w world) compactors() []cluster.MemberID {
 	if w.view.Claims.Known && w.watched(w.view.Local) {
 		return w.view.Claims.Watched
 	}
-	var all []cluster.MemberID
-	for _, m := range w.view.Voters() {
-		all = append(all, m.ID)
-	}
-	return all
+	return w.view.VoterIDs()
 }
 
 // historyToKeep returns how many revisions the next compaction through a member

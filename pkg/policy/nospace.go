@@ -74,8 +74,8 @@ func (w world) nospace() (Decision, bool) {
 	if targets := w.reducible(large); len(targets) > 0 {
 		return w.work(targets), true
 	}
-	if holder := w.view.Claims.Holder; holder != "" {
-		return wait(obstacle{reason: WaitingForClaim, member: w.view.Claims.HolderMember, detail: "the claim is held by " + holder}), true
+	if o := w.held(); o != nil {
+		return wait(*o), true
 	}
 	if o := w.absent(); o != nil {
 		return wait(*o), true
@@ -133,8 +133,7 @@ func (w world) toCompact(large []cluster.Member) (cluster.MemberID, bool) {
 func (w world) mine(m cluster.Member) bool {
 	switch w.permit() {
 	case Claim:
-		at := w.adoptAt(m)
-		return !at.IsZero() && !w.now.Before(at)
+		return w.adoptable(m)
 	case Term:
 		return w.view.Beside && w.view.Leader() == w.view.Local && w.now.Sub(w.idleSince(m)) >= ownWatchdogFirst
 	case Alone:

@@ -25,8 +25,8 @@ func (w world) work(targets []cluster.Member) Decision {
 	} else {
 		return wait(obstacle{reason: AnotherMembersTurn, member: targets[0].ID, detail: fmt.Sprintf("member %s comes first, and work on it was not asked for", name(targets[0]))})
 	}
-	if holder := w.view.Claims.Holder; holder != "" {
-		return wait(obstacle{reason: WaitingForClaim, member: w.view.Claims.HolderMember, detail: "the claim is held by " + holder})
+	if o := w.held(); o != nil {
+		return wait(*o)
 	}
 	switch permit {
 	case Claim:
@@ -39,9 +39,18 @@ func (w world) work(targets []cluster.Member) Decision {
 	}
 }
 
+// held returns that the claim is taken, if it is.
+func (w world) held() *obstacle {
+	claims := w.view.Claims
+	if claims.Holder == "" {
+		return nil
+	}
+	return &obstacle{reason: WaitingForClaim, member: claims.HolderMember, detail: "the claim is held by " + claims.Holder}
+}
+
 // permit is what this watchdog may work under.
 func (w world) permit() Permit {
-	claims, armed := w.view.Claims, w.view.Alarmed(cluster.AlarmNoSpace)
+	claims, armed := w.view.Claims, w.armed()
 	unclaimed := len(claims.Watched) == 0
 	switch {
 	case w.learns():
@@ -69,11 +78,11 @@ func (w world) noPermit() obstacle {
 		o.detail = "the member of this host is a learner, which takes no such requests; the watchdogs of the voters heal the cluster"
 	case !claims.Known:
 		o.detail = "the claim could not be read from etcd"
-	case w.view.Alarmed(cluster.AlarmNoSpace) && RefusesDeletes(w.view):
+	case w.armed() && RefusesDeletes(w.view):
 		o.detail = "a full member of this version refuses the transaction that takes a ticket, so every watchdog gives its tickets up first"
 	case claims.Enrolled:
 		o.detail, o.until = "the tickets of this host were put a moment ago, and work under an older permit may still be on its way", claims.UsableAt
-	case w.view.Alarmed(cluster.AlarmNoSpace):
+	case w.armed():
 		o.detail = "this host has no ticket and can get none while writes are refused; the hosts that have one heal the cluster"
 	default:
 		o.detail = "this host has no ticket yet"
@@ -113,7 +122,6 @@ func (w world) underClaim(targets []cluster.Member) Decision {
 	leads := w.view.Leader() == w.view.Local
 	var mine []cluster.Member
 	for _, m := range targets {
-		at := w.adoptAt(m)
 		switch {
 		case m.ID == w.view.Local && !leads:
 			mine = slices.Insert(mine, 0, m)
@@ -121,7 +129,7 @@ func (w world) underClaim(targets []cluster.Member) Decision {
 			if len(mine) == 0 {
 				return wait(obstacle{reason: AnotherMembersTurn, member: targets[0].ID, detail: fmt.Sprintf("member %s leads and is worked on last", name(m))})
 			}
-		case m.ID == w.view.Local, !at.IsZero() && !w.now.Before(at):
+		case m.ID == w.view.Local, w.adoptable(m):
 			mine = append(mine, m)
 		}
 	}
@@ -166,20 +174,10 @@ func (w world) idleSince(m cluster.Member) time.Time {
 // none is the only candidate. A watched member is adopted under NOSPACE, or from
 // urgent-at on; else its own watchdog knows why it waits, and the time is zero.
 func (w world) adoptAt(m cluster.Member) time.Time {
-	armed := w.view.Alarmed(cluster.AlarmNoSpace)
-	if armed && !w.watched(m.ID) {
+	if w.armed() && !w.watched(m.ID) {
 		return w.now
 	}
-	rank := 0
-	for _, id := range w.view.Claims.Watched {
-		if id == w.view.Local {
-			break
-		}
-		if id != m.ID {
-			rank++
-		}
-	}
-	share := w.limits.AdoptAfter * time.Duration(1+rank)
+	share := w.limits.AdoptAfter * time.Duration(1+w.rank(w.view.Claims.Watched, m.ID))
 	if !w.watched(m.ID) {
 		since := w.memory.Of(m.ID).LargeSince
 		if since.IsZero() {
@@ -191,6 +189,27 @@ func (w world) adoptAt(m cluster.Member) time.Time {
 		return time.Time{}
 	}
 	return w.idleSince(m).Add(share)
+}
+
+// adoptable reports that this watchdog may work on a member of another one now.
+func (w world) adoptable(m cluster.Member) bool {
+	at := w.adoptAt(m)
+	return !at.IsZero() && !w.now.Before(at)
+}
+
+// rank is how many of these members, sorted by id, come before the local one,
+// without the one that the work is on.
+func (w world) rank(ids []cluster.MemberID, on cluster.MemberID) int {
+	rank := 0
+	for _, id := range ids {
+		if id == w.view.Local {
+			break
+		}
+		if id != on {
+			rank++
+		}
+	}
+	return rank
 }
 
 // moveTries is how often in a row work on the leader may fail before it is worked
@@ -218,7 +237,7 @@ func (w world) defragment(m cluster.Member, targets []cluster.Member, adopted bo
 		d.Reason = Adopted
 	}
 	// Under NOSPACE every member has been compacted through before.
-	if revision := w.view.Revision() - w.limits.KeepRevisions; revision > 0 && !w.view.Alarmed(cluster.AlarmNoSpace) {
+	if revision := w.view.Revision() - w.limits.KeepRevisions; revision > 0 && !w.armed() {
 		d.Steps = append(d.Steps, cluster.Step{Kind: cluster.StepCompact, Member: m.ID, Revision: revision})
 	}
 	inPlace := m.ID == w.view.Leader()

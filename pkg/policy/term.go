@@ -10,11 +10,11 @@ import (
 // Sight is what one observation shows of the leadership: Status of every voter,
 // then a linearizable read through the own member.
 type Sight struct {
-	Began, Ended time.Time
-	Leader       cluster.MemberID   // named by more than half of the voters; 0: none
-	Term         uint64             // in the header of the read, not the one in a Status; 0: the read failed or another member served it
-	Voters       []cluster.MemberID // sorted
-	Disturbed    bool               // a voter that is needed did not answer promptly, another tool was at work, or work is hindered
+	Ended     time.Time
+	Leader    cluster.MemberID   // named by more than half of the voters; 0: none
+	Term      uint64             // in the header of the read, not the one in a Status; 0: the read failed or another member served it
+	Voters    []cluster.MemberID // sorted
+	Disturbed bool               // a voter that is needed did not answer promptly, another tool was at work, or work is hindered
 }
 
 // Quiet is the pair of leader and term that every observation since Since has
@@ -65,9 +65,8 @@ func (l Limits) Settled() time.Duration { return l.SendWithin + l.DeliveryBound 
 // sight is what an observation shows of the leader's term. Under any other state
 // than NOSPACE without tickets there is nothing to count.
 func (m Memory) sight(l Limits, v cluster.View, foreign bool) Sight {
-	s := Sight{Began: v.At, Ended: v.Ended, Leader: v.Leader(), Term: v.Claims.Term}
+	s := Sight{Ended: v.Ended, Leader: v.Leader(), Term: v.Claims.Term, Voters: v.VoterIDs()}
 	for _, voter := range v.Voters() {
-		s.Voters = append(s.Voters, voter.ID)
 		mm := m.Of(voter.ID)
 		prompt := voter.Contact == cluster.Answered && voter.Took <= mm.prompt()
 		s.Disturbed = s.Disturbed || !prompt && !excused(l, v.At, v, m, voter)
@@ -139,16 +138,7 @@ func (w world) takeoverPatience() time.Duration {
 	if w.limits.TakeAtOnce && w.memory.Takeovers == 0 {
 		return 0
 	}
-	rank := 0
-	for _, m := range w.view.Voters() {
-		if m.ID == w.view.Local {
-			break
-		}
-		if m.ID != w.view.Leader() {
-			rank++
-		}
-	}
-	patience := takeoverAfter + time.Duration(rank)*takeoverApart
+	patience := takeoverAfter + time.Duration(w.rank(w.view.VoterIDs(), w.view.Leader()))*takeoverApart
 	for range w.memory.Takeovers {
 		patience = min(2*patience, takeoverMost)
 	}
@@ -157,5 +147,5 @@ func (w world) takeoverPatience() time.Duration {
 
 // takeover reports that a decision moves the leadership and nothing else.
 func (d Decision) takeover() bool {
-	return len(d.Steps) == 1 && d.Steps[0].Kind == cluster.StepMoveLeader
+	return d.only(cluster.StepMoveLeader)
 }

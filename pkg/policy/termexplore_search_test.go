@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/etcd-watchdog/etcd-watchdog/test/graph"
 )
 
 // termNode is how a state was first reached.
@@ -121,35 +123,7 @@ func (x *termSearch) found(promise string, at int32) {
 // checkLiveness walks back from the states that ask for nothing more: each
 // state must lead to one of them by moves that are no faults.
 func (x *termSearch) checkLiveness() {
-	starts := make([]int32, len(x.nodes)+1)
-	for _, edge := range x.edges {
-		starts[edge[1]+1]++
-	}
-	for i := range x.nodes {
-		starts[i+1] += starts[i]
-	}
-	sources, fill := make([]int32, len(x.edges)), slices.Clone(starts)
-	for _, edge := range x.edges {
-		sources[fill[edge[1]]] = edge[0]
-		fill[edge[1]]++
-	}
-	var todo []int32
-	reached := make([]bool, len(x.nodes))
-	for i, n := range x.nodes {
-		if n.live {
-			todo, reached[i] = append(todo, int32(i)), true
-		}
-	}
-	for len(todo) > 0 {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, source := range sources[starts[at]:starts[at+1]] {
-			if source >= 0 && !reached[source] {
-				todo, reached[source] = append(todo, source), true
-			}
-		}
-	}
-	if i := slices.Index(reached, false); i >= 0 {
-		x.found("no watchdog can ever complete a step again", int32(i))
+	if at := graph.Unreached(len(x.nodes), x.edges, func(i int32) bool { return x.nodes[i].live }); at >= 0 {
+		x.found("no watchdog can ever complete a step again", at)
 	}
 }

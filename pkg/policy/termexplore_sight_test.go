@@ -14,12 +14,13 @@ func (e *termExplorer) fold(w *termWorld, i int, shown policy.Sight) {
 	d := &w.watchdogs[i]
 	s := d.sight
 	d.sight = termSight{}
-	shown.Began, shown.Ended, shown.Voters = ticksAgo(s.age), termNow, termVoters
+	began := ticksAgo(s.age)
+	shown.Ended, shown.Voters = termNow, termVoters
 	if e.broken.waitFromStart {
-		shown.Ended = shown.Began
+		shown.Ended = began
 	}
 	d.quiet = quietAgeOf(d.quiet.program().Next(shown))
-	lasted := inTicks(d.quiet.program().Lasted(shown.Began))
+	lasted := inTicks(d.quiet.program().Lasted(began))
 	own := e.beside[i]
 	switch {
 	case d.quiet.leader == 0:
@@ -47,7 +48,7 @@ func (e *termExplorer) forgettable(w *termWorld, i int) bool {
 	}
 	later := termNow.Add(time.Second)
 	same := func(leader, term int8) bool {
-		s := policy.Sight{Began: later, Ended: later, Leader: cluster.MemberID(leader), Term: uint64(term), Voters: termVoters}
+		s := policy.Sight{Ended: later, Leader: cluster.MemberID(leader), Term: uint64(term), Voters: termVoters}
 		return quietAgeOf(d.quiet.program().Next(s)) == quietAgeOf(policy.Quiet{}.Next(s))
 	}
 	for leader := int8(1); leader <= int8(e.members); leader++ {

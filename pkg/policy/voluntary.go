@@ -171,7 +171,7 @@ func (w world) askedOf(members []cluster.Member) []cluster.Member {
 
 // urgent reports that work on a member does not wait for a better time.
 func (w world) urgent(m cluster.Member) bool {
-	return w.view.Alarmed(cluster.AlarmNoSpace) || m.Quota.Trusted() && atLeast(m.SizeBytes, m.Quota, w.limits.UrgentAt)
+	return w.armed() || m.Quota.Trusted() && atLeast(m.SizeBytes, m.Quota, w.limits.UrgentAt)
 }
 
 // urgency is the reason of work on a member.

@@ -71,7 +71,7 @@ func NewStatus(f Facts) Status {
 }
 
 func row(f Facts, m cluster.Member) Member {
-	r := Member{MemberID: m.ID.String(), Name: m.Name, Local: m.ID == f.View.Local, Role: role(f.View, m), Problem: m.Problem, Alarms: []string{}, WatchedBy: []string{}}
+	r := Member{MemberID: m.ID.String(), Name: m.Name, Local: m.ID == f.View.Local, Role: f.View.Role(m), Problem: m.Problem, Alarms: []string{}, WatchedBy: []string{}}
 	for _, a := range f.View.Alarms {
 		if a.Member == m.ID {
 			r.Alarms = append(r.Alarms, a.Kind.String())
@@ -86,19 +86,6 @@ func row(f Facts, m cluster.Member) Member {
 	}
 	r.remember(f, m)
 	return r
-}
-
-func role(v cluster.View, m cluster.Member) string {
-	switch {
-	case m.Contact != cluster.Answered:
-		return "unknown"
-	case m.Learner:
-		return "learner"
-	case m.ID == v.Leader():
-		return "leader"
-	default:
-		return "follower"
-	}
 }
 
 // measure fills in what an answer tells.

@@ -60,7 +60,7 @@ func (w *Watchdog) refused(v cluster.View, d policy.Decision, detail string) pol
 // moved, and does one piece of work that blocks a member. What keeps it from being
 // begun is waited for within the claim; an end without a step counts as a failure.
 func (w *Watchdog) underClaim(ctx context.Context, d policy.Decision, v cluster.View) policy.Decision {
-	held, err := w.Book.Take(ctx, voters(v))
+	held, err := w.Book.Take(ctx, v.VoterIDs())
 	var busy *claim.BusyError
 	switch {
 	case errors.As(err, &busy):
@@ -123,6 +123,7 @@ func wait(ctx context.Context, d time.Duration) error {
 // lookUnderClaim observes while the claim is ours: no other watchdog holds it.
 func (w *Watchdog) lookUnderClaim(held *claim.Held, claims cluster.Claims) cluster.View {
 	v := w.observe(held.Context(), time.Now())
+	w.readPause(&v)
 	v.Claims = claims
 	v.Claims.Enrolled, v.Claims.UsableAt, v.Claims.Holder, v.Claims.HolderMember, v.Claims.Term = true, time.Time{}, "", 0, 0
 	w.complete(&v)
@@ -231,15 +232,14 @@ func (w *Watchdog) settleOne(ctx context.Context, v cluster.View, doubt policy.D
 		return
 	}
 	w.memory = w.memory.WithSettled(w.Limits, v, doubt, how)
-	w.Recorder.Record(event.Event{
+	e := event.Event{
 		Kind: event.DefragmentationSettled, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Detail: how.String(),
 		SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
 		Took: v.At.Sub(doubt.Closed),
-	})
+	}
+	w.Recorder.Record(e)
 	if doubt.Sent && (how == policy.Restarted || how == policy.Absent) {
-		w.Recorder.Record(event.Event{
-			Kind: event.DefragmentationFailed, Member: m.ID, MemberName: m.Name, Job: doubt.Job, Error: how.String(),
-			SizeBytes: m.SizeBytes, InUseBytes: m.InUseBytes, QuotaBytes: m.Quota.Bytes, QuotaFrom: m.Quota.Source.String(),
-		})
+		e.Kind, e.Error, e.Detail, e.Took = event.DefragmentationFailed, how.String(), "", 0
+		w.Recorder.Record(e)
 	}
 }

@@ -16,7 +16,7 @@ func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claim
 	if v.Leader() == 0 {
 		return cluster.Claims{}
 	}
-	claims, err := w.Book.Read(ctx, voters(v), v.Local)
+	claims, err := w.Book.Read(ctx, v.VoterIDs(), v.Local)
 	if err != nil {
 		w.failed(v, "claim", fmt.Errorf("reading the claim from etcd: %w", err))
 		return cluster.Claims{}
@@ -38,15 +38,6 @@ func (w *Watchdog) readClaims(ctx context.Context, v cluster.View) cluster.Claim
 	}
 	w.tickets = claims.Tickets
 	return claims
-}
-
-// voters returns the ids of the members that vote.
-func voters(v cluster.View) []cluster.MemberID {
-	ids := []cluster.MemberID{}
-	for _, m := range v.Voters() {
-		ids = append(ids, m.ID)
-	}
-	return ids
 }
 
 // asIfEnrolled is what the claim would show if this process held tickets: what

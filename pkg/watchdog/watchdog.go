@@ -197,11 +197,9 @@ func (w *Watchdog) extend(now time.Time) {
 	w.Alive.Extend(now.Add(4*w.RequestTimeout + slack))
 }
 
-// observe looks at the members, at the disk of the local one, and whether this
-// watchdog is paused.
+// observe looks at the members, and at the disk of the local one.
 func (w *Watchdog) observe(ctx context.Context, now time.Time) cluster.View {
 	v := w.Observer.Observe(ctx, now)
-	w.readPause(&v)
 	if w.Disk != nil {
 		v.Disk = w.Disk()
 		if v.Disk.Problem != "" {
@@ -222,8 +220,8 @@ func (w *Watchdog) look(ctx context.Context, now time.Time) cluster.View {
 	v.Claims.Term = 0
 	if !w.calm(v) || now.Sub(w.claimsAt) >= w.ClaimInterval {
 		v.Claims = w.readClaims(ctx, v)
-		w.readPause(&v) // that of the cluster is read along with the claim
 	}
+	w.readPause(&v) // that of the cluster is read along with the claim
 	v.Ended = now.Add(time.Since(began))
 	w.complete(&v)
 	w.fold(v)

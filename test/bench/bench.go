@@ -92,24 +92,14 @@ func (w *Watched) Watch(ctx context.Context, binary string) error {
 // Reported is how often the watchdogs together have reported the event. That
 // one of them has ended is an error: it was to run until Close.
 func (w *Watched) Reported(event string) (int, error) {
-	n := 0
 	for _, dog := range w.dogs {
 		select {
 		case <-dog.Ended():
 			return 0, fmt.Errorf("%s has ended by itself with status %d", dog.Name, dog.ExitStatus())
 		default:
 		}
-		entries, err := dog.Entries()
-		if err != nil {
-			return 0, err
-		}
-		for _, e := range entries {
-			if e.Event == event {
-				n++
-			}
-		}
 	}
-	return n, nil
+	return watchdogs.Count(w.dogs, event)
 }
 
 // WhileHeld lets something happen while the watchdogs stand still.

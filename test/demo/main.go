@@ -144,19 +144,11 @@ func (d *demo) awaitHealed(ctx context.Context) error {
 	})
 }
 
-// count returns how many entries of that event the watchdogs have written.
+// count returns how many entries of that event the watchdogs have written; 0 if one cannot be read.
 func (d *demo) count(event string) int {
-	n := 0
-	for _, dog := range d.dogs {
-		entries, err := dog.Entries()
-		if err != nil {
-			return 0
-		}
-		for _, e := range entries {
-			if e.Event == event {
-				n++
-			}
-		}
+	n, err := watchdogs.Count(d.dogs, event)
+	if err != nil {
+		return 0
 	}
 	return n
 }

@@ -139,19 +139,11 @@ func (s *show) stopWatchdogs() {
 	}
 }
 
-// count returns how many entries of that event the watchdogs have written.
+// count returns how many entries of that event the watchdogs have written; 0 if one cannot be read.
 func (s *show) count(event string) int {
-	n := 0
-	for _, w := range s.watchdogs {
-		entries, err := w.Entries()
-		if err != nil {
-			return 0
-		}
-		for _, e := range entries {
-			if e.Event == event {
-				n++
-			}
-		}
+	n, err := watchdogs.Count(s.watchdogs, event)
+	if err != nil {
+		return 0
 	}
 	return n
 }

@@ -193,6 +193,23 @@ func (w *Watchdog) Entries() ([]Entry, error) {
 	return entries, nil
 }
 
+// Count returns how many entries of an event these watchdogs have written.
+func Count(dogs []*Watchdog, event string) (int, error) {
+	n := 0
+	for _, dog := range dogs {
+		entries, err := dog.Entries()
+		if err != nil {
+			return 0, err
+		}
+		for _, e := range entries {
+			if e.Event == event {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
 // WhileHeld lets something happen while the watchdogs that run stand still
 // (SIGSTOP), as on hosts that have stalled, and lets them go on after it. They
 // look ahead: a cluster that fills up under their eyes does not get full.
